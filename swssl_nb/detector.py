@@ -6,14 +6,18 @@
 __all__ = ['run_format', 'Scored', 'read_ahead', 'one_case', 'Detector', 'PreparedFilms']
 
 # %% ../nbs/32_detector.ipynb #cell-003
-import time
+import time, warnings
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 import numpy as np, torch
 from fastcore.basics import patch
-from fastai.learner import Learner
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', FutureWarning) # fastai still calls torch.jit
+    import fastai.callback.progress, fastai.callback.schedule # they give a Learner its progress bar, fit_one_cycle and lr_find
+    from fastai.learner import Learner
 from fastprogress.fastprogress import progress_bar
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -41,18 +45,22 @@ def read_ahead(
     ahead:int=2 # Films held at a time beside the one in use
 ):
     "Yield `(case, value or exception)` in order, reading `ahead` cases before they are asked for"
-    def safe(case):
-        try: return read(case)
-        except (InputError, OSError) as e: return e
+    def work(case, slot):
+        try: slot.put(read(case))
+        except Exception as e: slot.put(e)
+    def start(case):
+        slot = SimpleQueue()
+        Thread(target=work, args=(case, slot), daemon=True).start()
+        return case, slot
+    def finish(case, slot):
+        value = slot.get()
+        if isinstance(value, Exception) and not isinstance(value, (InputError, OSError)): raise value
+        return case, value
     waiting = deque()
-    with ThreadPoolExecutor(ahead) as pool:
-        try:
-            for case in cases:
-                waiting.append((case, pool.submit(safe, case)))
-                if len(waiting) > ahead: case, job = waiting.popleft(); yield case, job.result()
-            while waiting: case, job = waiting.popleft(); yield case, job.result()
-        finally:
-            for _,job in waiting: job.cancel()
+    for case in cases:
+        waiting.append(start(case))
+        if len(waiting) > ahead: yield finish(*waiting.popleft())
+    while waiting: yield finish(*waiting.popleft())
 
 # %% ../nbs/32_detector.ipynb #cell-012
 def one_case(

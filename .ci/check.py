@@ -1,0 +1,303 @@
+"""Every test of the project: `make test`. Words after it choose: `python .ci/check.py windows style` runs what has one of them in its name.
+
+Checks of the house first, then every notebook with all its cells, in processes of their own. The last line is `N passed, N failed`."""
+import ast, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor, FIRST_COMPLETED, wait
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+TIMEOUT = 1800 # s for one notebook
+MAX_LINES, MAX_PICTURE, MAX_NOTEBOOK = 45, 200_000, 2_000_000 # lines of a code cell, bytes, bytes
+WORKERS = min(os.cpu_count(), 4)
+CHECKS = []
+
+
+def check(f): CHECKS.append(f); return f
+
+
+# --- the files of the project
+
+def files():
+    "Paths from the root: what git would commit, or what is there where this is no git repository"
+    r = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True)
+    if r.returncode == 0 and r.stdout: names = r.stdout.splitlines()
+    else:
+        made = {'.venv', '.git', 'runs', 'build', 'dist', '__pycache__', '.ipynb_checkpoints'}
+        names = [str(o.relative_to(ROOT)) for o in ROOT.rglob('*') if not made & set(o.relative_to(ROOT).parts)]
+        names = [o for o in names if not re.search(r'\.egg-info|^data/(downloads|cache)', o)]
+    return sorted(o for o in names if (ROOT/o).is_file())
+
+
+def notebooks(): return [o for o in files() if o.startswith('nbs/') and o.endswith('.ipynb')]
+
+
+def copy_to(folder):
+    for o in files():
+        (folder/o).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT/o, folder/o)
+
+
+def cells(path, kind='code'): return [(i, o) for i, o in enumerate(json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']) if o['cell_type'] == kind]
+
+
+def source(cell): return ''.join(cell['source'])
+
+
+def syntax_trees():
+    "(place, tree) of every code cell and every Python file"
+    from IPython.core.inputtransformer2 import TransformerManager
+    for p in notebooks():
+        for i, o in cells(p): yield f'{p} cell {i}', ast.parse(TransformerManager().transform_cell(source(o)))
+    for p in files():
+        if p.endswith('.py'): yield p, ast.parse((ROOT/p).read_text(encoding='utf-8'))
+
+
+def texts():
+    "(place, text) of every file; of a notebook its cells and the text that they print"
+    for p in files():
+        if p in ('LICENSE',): continue
+        if p.endswith('.ipynb'):
+            for i, o in cells(p) + cells(p, 'markdown'):
+                outs = [u for k in o.get('outputs', []) for u in [k.get('text', ''), *(v for m, v in k.get('data', {}).items() if m.startswith('text/'))]]
+                yield f'{p} cell {i}', '\n'.join([source(o), *(''.join(u) for u in outs)])
+        else:
+            try: yield p, (ROOT/p).read_text(encoding='utf-8')
+            except UnicodeDecodeError: pass
+
+
+def none_of(found, what): assert not found, f'{what}:\n' + '\n'.join(found[:20])
+
+
+# --- the house
+
+def run_in_copy(command, folder):
+    "Run an nbdev command in a copy of the project. A notebook that nbdev cannot read is only a warning to it, a failure to us"
+    env = {k: v for k, v in os.environ.items() if k != 'IN_TEST'} # nbdev's commands do nothing where it is set
+    r = subprocess.run([BIN/command], cwd=folder, env=env, capture_output=True, text=True)
+    assert r.returncode == 0 and 'UserWarning' not in r.stderr, f'{command}: {r.stdout[-1000:]}{r.stderr[-3000:]}'
+
+
+def differences(folder, start, end):
+    "Files below `start` with the ending `end` that are not the same here and in `folder`"
+    here = {o for o in files() if o.startswith(start) and o.endswith(end)}
+    there = {str(o.relative_to(folder)) for o in (folder/start).rglob(f'*{end}') if '__pycache__' not in o.parts}
+    return sorted(here ^ there | {o for o in here & there if not filecmp.cmp(ROOT/o, folder/o, shallow=False)})
+
+
+@check
+def notebooks_are_clean():
+    "nbdev_clean changes nothing"
+    assert notebooks(), 'no notebook in nbs'
+    with tempfile.TemporaryDirectory() as d:
+        copy_to(Path(d))
+        run_in_copy('nbdev_clean', d)
+        none_of(differences(Path(d), 'nbs/', '.ipynb'), 'run nbdev_clean')
+
+
+@check
+def library_is_in_step():
+    "nbdev_export makes the same library, from nothing"
+    with tempfile.TemporaryDirectory() as d:
+        copy_to(Path(d))
+        for o in (Path(d)/'swssl_nb').rglob('*.py'):
+            if o.name != '__init__.py': o.unlink()
+        run_in_copy('nbdev_export', d)
+        none_of(differences(Path(d), 'swssl_nb/', '.py'), 'run nbdev_export, and delete modules that have no notebook')
+
+
+@check
+def readme_is_in_step():
+    sys.path.insert(0, str(ROOT/'.ci'))
+    from readme import readme
+    assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(), 'run make readme'
+
+
+@check
+def links_lead_somewhere():
+    "Links between files of the project, in notebooks and in Markdown"
+    pages = [(p, source(o)) for p in notebooks() for _, o in cells(p, 'markdown')]
+    pages += [(p, (ROOT/p).read_text(encoding='utf-8')) for p in files() if p.endswith('.md')]
+    found = [f'{p}: {o}' for p, text in pages for o in re.findall(r'\]\(([^)\s]+)\)', text)
+             if not re.match(r'\w+:|#', o) and not (ROOT/p).parent.joinpath(o.split('#')[0]).exists()]
+    none_of(found, 'links to nothing')
+
+
+@check
+def version_is_the_same_everywhere():
+    from configparser import ConfigParser
+    cfg = ConfigParser(delimiters=['=']); cfg.read(ROOT/'settings.ini', encoding='utf-8')
+    version = cfg['DEFAULT']['version']
+    init, log = (ROOT/'swssl_nb'/'__init__.py').read_text(), (ROOT/'CHANGELOG.md').read_text(encoding='utf-8')
+    assert f'__version__ = "{version}"' in init, f'{version} is not in swssl_nb/__init__.py'
+    assert re.search(rf'^## {re.escape(version)}\b', log, re.M), f'{version} is not in CHANGELOG.md'
+
+
+@check
+def modules_import_only_from_above():
+    "A notebook imports only modules whose notebook has a smaller number"
+    place = {}
+    for p in notebooks():
+        for _, o in cells(p):
+            if m := re.search(r'^#\|\s*default_exp\s+(\S+)', source(o), re.M): place[m[1]] = Path(p).name
+    assert place, 'no notebook has a default_exp'
+    found = []
+    for name, notebook in place.items():
+        tree = ast.parse((ROOT/'swssl_nb'/f"{name.replace('.', '/')}.py").read_text(encoding='utf-8'))
+        for o in ast.walk(tree):
+            if isinstance(o, ast.Import): used = [a.name for a in o.names]
+            elif isinstance(o, ast.ImportFrom):
+                module = '.'.join(filter(None, ['swssl_nb' if o.level else '', o.module])) # nbdev writes relative imports
+                used = [f'swssl_nb.{a.name}' for a in o.names] if module == 'swssl_nb' else [module]
+            else: continue
+            for other in (u.removeprefix('swssl_nb.') for u in used if u.startswith('swssl_nb.')):
+                if place.get(other, '') >= notebook: found.append(f'{notebook} imports {other}, which is {place[other]}')
+    none_of(found, 'imports from below')
+
+
+@check
+def nothing_is_unpickled():
+    "No pickle is read, whoever reads it: torch.load with weights_only=True alone"
+    def name(f): return f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '')
+    def owner(f): return name(f.value) if isinstance(f, ast.Attribute) else ''
+    def on(call, key): return any(k.arg == key and getattr(k.value, 'value', None) is True for k in call.keywords)
+    def bad(o):
+        if isinstance(o, ast.ImportFrom): return o.module in ('pickle', 'dill', 'cloudpickle', 'joblib') and any('load' in a.name or a.name == 'Unpickler' for a in o.names)
+        if not isinstance(o, ast.Call): return False
+        if owner(o.func) == 'torch' and name(o.func) == 'load': return not on(o, 'weights_only')
+        if owner(o.func) in ('pickle', 'dill', 'cloudpickle', 'joblib', 'shelve'): return name(o.func) in ('load', 'loads', 'Unpickler', 'open')
+        return name(o.func) in ('load_learner', 'read_pickle') or on(o, 'allow_pickle')
+    none_of([f'{where}: {ast.unparse(o)[:100]}' for where, tree in syntax_trees() for o in ast.walk(tree) if bad(o)], 'reads a pickle')
+
+
+@check
+def no_path_of_a_machine():
+    "Nothing names a folder of one machine or a package index; the real films are named in .ci/run alone"
+    machine = re.compile(r'(?<![\w.~}])/(?:home|root|tmp|work|opt|mnt|farm|Users)/\w')
+    films, index = re.compile(r'shared[/]data'), re.compile(r'--(?:extra-)?index[-]url|--find[-]links')
+    found = []
+    for where, text in texts():
+        for what in ([machine, index] if where == '.ci/run' else [machine, index, films]):
+            if m := what.search(text): found.append(f'{where}: {text[max(m.start()-20, 0):m.end()+40]!r}')
+    none_of(found, 'names a place of one machine')
+
+
+@check
+def notebooks_read_well():
+    "Short cells, small pictures, no stored error, no notebook that is never run"
+    found = []
+    for p in notebooks():
+        if (size := (ROOT/p).stat().st_size) > MAX_NOTEBOOK: found.append(f'{p}: {size} bytes')
+        if Path(p).name.startswith(('_', '.')): found.append(f'{p}: nbdev skips this name')
+        first = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells'][0]
+        if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)): found.append(f'{p}: begins with no "# name" and "> one line"')
+        for i, o in cells(p):
+            if (n := len(source(o).splitlines())) > MAX_LINES: found.append(f'{p} cell {i}: {n} lines')
+            if re.search(r'skip_exec', source(o)): found.append(f'{p} cell {i}: skip_exec')
+            for out in o['outputs']:
+                if out['output_type'] == 'error': found.append(f"{p} cell {i}: stored error {out['ename']}")
+                for kind, data in out.get('data', {}).items():
+                    if kind.startswith('image/') and (size := len(''.join(data)) * 3 // 4) > MAX_PICTURE: found.append(f'{p} cell {i}: picture of {size} bytes')
+    none_of(found, 'notebooks')
+
+
+@check
+def import_is_light():
+    "`import swssl_nb` brings neither torch nor fastai"
+    heavy = "print(*[o for o in ('torch', 'fastai', 'timm', 'numpy', 'pandas', 'matplotlib') if o in sys.modules])"
+    r = subprocess.run([sys.executable, '-c', f'import swssl_nb, sys; {heavy}'], cwd=ROOT, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr[-2000:]
+    assert not r.stdout.strip(), f'import swssl_nb imports {r.stdout.strip()}'
+
+
+@check
+def help_answers_at_once():
+    "`swssl_nb --help` in under 0.5 s, the best of several, and it knows its commands"
+    command, best = BIN/'swssl_nb', float('inf')
+    assert command.exists(), 'no command swssl_nb: install the project'
+    for _ in range(7):
+        start = time.perf_counter()
+        r = subprocess.run([command, '--help'], cwd=ROOT, capture_output=True, text=True)
+        best = min(best, time.perf_counter() - start)
+        assert r.returncode == 0, f'exit code {r.returncode}: {r.stderr[-2000:]}'
+    missing = [o for o in ('train', 'score', 'evaluate', 'report', 'demo') if not re.search(rf'\b{o}\b', r.stdout)]
+    assert not missing, f'--help does not know {missing}'
+    assert best < 0.5, f'--help took {best:.2f} s'
+
+
+# --- running it all
+
+def kill(p):
+    "End a notebook's process and those it started"
+    try: os.killpg(p.pid, signal.SIGKILL)
+    except ProcessLookupError: pass
+
+
+running = {}
+def run_notebook(path):
+    "As nbdev_test runs it, with the slow cells. Returns None, or what went wrong"
+    threads = str(max(1, os.cpu_count() // WORKERS))
+    env = dict(os.environ, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
+    p = subprocess.Popen([BIN/'nbdev_test', '--path', path, '--flags', 'slow'], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', start_new_session=True)
+    running[path] = p, time.time()
+    try: out, late = p.communicate(timeout=TIMEOUT)[0], ''
+    except subprocess.TimeoutExpired:
+        kill(p)
+        out, late = p.communicate()[0], f'\nstopped after {TIMEOUT} s'
+    finally: running.pop(path)
+    kill(p)
+    # nbdev_test also ends well where it found nothing to run
+    if p.returncode == 0 and re.search(r'^Success\.$', out, re.M): return None
+    return '\n'.join(out.splitlines()[-40:]) + (late or f'\nexit code {p.returncode}')
+
+
+def has_slow(path): return any(re.search(r'^#\|\s*slow', source(o), re.M) for _, o in cells(path))
+
+
+def run_check(f):
+    try: f()
+    except Exception as e: return f'{type(e).__name__}: {e}'.removeprefix('AssertionError: ')
+
+
+def say(name, problem, start):
+    print(f"{'FAIL' if problem else 'ok  '} {time.time() - start:6.1f} s  {name}", flush=True)
+    if problem: print('\n'.join(f'       {o}' for o in problem.splitlines()), flush=True)
+    return not problem
+
+
+def run_notebooks(names):
+    "The long ones first, a few at a time; says how each ended, and every minute what still runs"
+    results = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        def timed(path): start = time.time(); return path, run_notebook(path), start
+        left = {pool.submit(timed, o) for o in sorted(names, key=lambda o: (not has_slow(o), o))}
+        try:
+            while left:
+                done, left = wait(left, timeout=60, return_when=FIRST_COMPLETED)
+                results += [say(*o.result()) for o in done]
+                if not done: print('     ...      ', ', '.join(f'{Path(o).stem} for {time.time() - t:.0f} s' for o, (_, t) in list(running.items())), flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for p, _ in list(running.values()): kill(p)
+            raise
+    return results
+
+
+def main(words):
+    os.chdir(ROOT)
+    def wanted(name): return not words or any(o in name for o in words)
+    before, results = set(files()), []
+    for f in CHECKS:
+        if wanted(f.__name__): start = time.time(); results.append(say(f.__name__.replace('_', ' '), run_check(f), start))
+    names = [o for o in notebooks() if wanted(o)]
+    if names:
+        print(f"{len(names)} notebooks, {WORKERS} at a time; real films: {os.environ.get('SWSSL_NB_DATA') or 'none here, tests with them are skipped'}", flush=True)
+        results += run_notebooks(names)
+        start, new = time.time(), sorted(set(files()) - before)
+        results.append(say('notebooks leave no file behind', '\n'.join(new), start))
+    print(f'{sum(results)} passed, {len(results) - sum(results)} failed', flush=True)
+    return not results or not all(results)
+
+
+if __name__ == '__main__': sys.exit(main(sys.argv[1:]))
