@@ -156,9 +156,11 @@ def report(args):
 # %% ../nbs/80_cli.ipynb #cell-017
 def demo(args):
     "Train and evaluate both methods on phantoms"
+    from functools import cache
     from swssl_nb.all import compare_text, evaluate, phantom, report, salad_learner, swssl_learner
     train,valid = phantom(n_normal=args.films, n_abnormal=0, seed=1),phantom(n_normal=args.films//2, n_abnormal=0, seed=2)
     test = phantom(n_normal=args.films, n_abnormal=args.films, seed=3)
+    for cases in (train, valid, test): cases.reader,cases.masker = cache(cases.reader),cache(cases.masker) # both methods see them: make them once
     out = Path(args.out); out.mkdir(parents=True, exist_ok=True)
     def fit_swssl():
         learn = swssl_learner(train, crop=256, triples=32, seed=0); learn.fit(1); return learn

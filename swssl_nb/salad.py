@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DoubleConv', 'UpBlock', 'up_path', 'as_input', 'has_bf16', 'Autoencoder', 'UNetAutoencoder', 'ResNetAutoencoder',
            'autoencoder', 'InstanceMemory', 'contrast_loss', 'SaladLoss', 'FilmLoader', 'FilmViews', 'SaladMemory',
-           'NeighbourRounds', 'LossPart', 'SaladModel', 'salad_learner', 'memory_distance', 'redraw_error',
+           'NeighbourRounds', 'LossPart', 'FreshNorm', 'SaladModel', 'salad_learner', 'memory_distance', 'redraw_error',
            'SaladDetector']
 
 # %% ../nbs/41_salad.ipynb #cell-003
@@ -274,6 +274,18 @@ class LossPart(Metric):
     def value(self): return (self.total/self.n).item() if self.n else None
 
 # %% ../nbs/41_salad.ipynb #cell-071
+class FreshNorm(Callback):
+    "At the end of training, measure the statistics of batch norm anew over the training films"
+    def after_fit(self):
+        if hasattr(self.learn, 'lr_finder'): return
+        norms = [o for o in self.model.modules() if isinstance(o, nn.BatchNorm2d)]
+        for o in norms: o.reset_running_stats(); o.momentum = None # a plain mean over the batches
+        self.model.train()
+        with torch.no_grad():
+            for x,_ in self.dls.train: self.model(as_input(x.to(next(self.model.parameters()).device)))
+        for o in norms: o.momentum = 0.1
+
+# %% ../nbs/41_salad.ipynb #cell-073
 class SaladModel(nn.Module):
     "The network, and the memory of the films it is trained on"
     def __init__(self, net, memory):
@@ -281,7 +293,7 @@ class SaladModel(nn.Module):
         self.net,self.memory = net,memory
     def forward(self, x): return self.net(x)
 
-# %% ../nbs/41_salad.ipynb #cell-073
+# %% ../nbs/41_salad.ipynb #cell-075
 def salad_learner(
     cases:Cases, # Normal films, at least two
     net:str='unet', # `'unet'` or `'resnet18'`
@@ -310,13 +322,13 @@ def salad_learner(
     memory = InstanceMemory(len(films), dim, k, momentum, temperature)
     dls = DataLoaders(*[FilmLoader(films, bs=bs, shuffle=o) for o in (True, False)], device=default_device())
     metrics = [LossPart('reconstruction'), LossPart('contrast'), ValueMetric(lambda: int(memory.anchors.sum()), 'anchors')]
-    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction), metrics=metrics, cbs=[FilmViews(flip), SaladMemory()],
+    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction), metrics=metrics, cbs=[FilmViews(flip), SaladMemory(), FreshNorm()],
         opt_func=partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True)), lr=1e-4, wd=1e-6, wd_bn_bias=True)
     learn.recorder.train_metrics,learn.recorder.valid_metrics = True, False
     learn.films = films
     return learn
 
-# %% ../nbs/41_salad.ipynb #cell-075
+# %% ../nbs/41_salad.ipynb #cell-077
 @patch
 def fit_rounds(self:Learner,
     rounds:int=10, # Rounds after round 0, at most 10
@@ -329,7 +341,7 @@ def fit_rounds(self:Learner,
     if not 0 <= rounds <= 10 or epochs < 1: raise InputError(f'rounds={rounds} and epochs={epochs} cannot be trained', do='0 to 10 rounds of at least 1 epoch')
     self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *L(cbs)])
 
-# %% ../nbs/41_salad.ipynb #cell-086
+# %% ../nbs/41_salad.ipynb #cell-090
 def memory_distance(
     z:torch.Tensor, # B x dim, embeddings of films
     slots:torch.Tensor, # N x dim, the memory
@@ -345,7 +357,7 @@ def memory_distance(
         cosine = (z*F.normalize((share[...,None]*slots[which]).sum(1))).sum(1, keepdim=True)
     return cosine.clamp(-1, 1).arccos().mean(1)/math.pi
 
-# %% ../nbs/41_salad.ipynb #cell-092
+# %% ../nbs/41_salad.ipynb #cell-096
 def redraw_error(
     redrawn:torch.Tensor, # B x 3 x H x W in [-1, 1]
     x:torch.Tensor # B x 3 x H x W in [-1, 1]
@@ -355,7 +367,7 @@ def redraw_error(
     sigma = x.shape[-1]/64
     return gaussian_blur(error, 2*math.ceil(3*sigma) + 1, sigma)[:,0]
 
-# %% ../nbs/41_salad.ipynb #cell-095
+# %% ../nbs/41_salad.ipynb #cell-099
 class SaladDetector(Detector):
     "SALAD, fitted: the angle to the memory as score, the error of redrawing as heatmap"
     method = 'salad'
@@ -377,7 +389,7 @@ class SaladDetector(Detector):
         net.load_state_dict({k[4:]: v for k,v in arrays.items() if k.startswith('net.')})
         return cls(net, arrays['slots'], prepare, **o)
 
-# %% ../nbs/41_salad.ipynb #cell-097
+# %% ../nbs/41_salad.ipynb #cell-101
 @patch
 @torch.no_grad()
 def encoded(self:SaladModel,
@@ -389,7 +401,7 @@ def encoded(self:SaladModel,
     device = next(self.parameters()).device
     return torch.cat([self.net.encode(as_input(x.to(device)))[0] for x,_ in FilmLoader(films, bs=bs)])
 
-# %% ../nbs/41_salad.ipynb #cell-099
+# %% ../nbs/41_salad.ipynb #cell-103
 @patch
 @torch.inference_mode(False)
 def to_detector(self:SaladModel,
