@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['layouts', 'read_cases', 'split_cases', 'unseen_cases', 'fit_swssl', 'fit_salad', 'peak_memory', 'train',
-           'named_films', 'write_heatmap', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
+           'named_films', 'write_heatmap', 'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
 import argparse, sys, time
@@ -77,12 +77,12 @@ def peak_memory()->float: # GB
 
 def train(args):
     "Learn from the normal films of a data set"
-    from swssl_nb import all # every method and layout
+    from swssl_nb.calibrate import conformal_rank
     cases = read_cases(args.layout, args.data)
     if len(cases.normals()) < 3: raise InputError(f'{len(cases.normals())} normal films to learn from and to calibrate on', args.data, 'give at least 3, better some hundred')
     parts = split_cases(cases, args.seed, args.valid, args.test)
     learn_from,calibrate_on = parts[0].normals(),parts[1].normals()
-    all.conformal_rank(len(calibrate_on), args.false_positive_rate) # an error now, not after the training
+    conformal_rank(len(calibrate_on), args.false_positive_rate) # an error now, not after the training
     print(f'{args.method}: {len(learn_from)} normal films to learn from, {len(calibrate_on)} of other patients to calibrate on', flush=True)
     start = time.perf_counter()
     learn = (fit_swssl if args.method == 'swssl' else fit_salad)(args, learn_from, calibrate_on)
@@ -114,11 +114,16 @@ def write_heatmap(detector, scored, folder, name):
     Image.fromarray(overlay(scored.radiograph, light(detector, scored.heatmap))).save(folder/f'{name}.heatmap.png')
     tifffile.imwrite(folder/f'{name}.heatmap.tif', scored.heatmap, compression='zlib')
 
+def load_detector(run):
+    "The detector of a run folder, whichever its method"
+    import swssl_nb.calibrate, swssl_nb.salad, swssl_nb.swssl # what a detector may be made of
+    from swssl_nb.detector import Detector
+    return Detector.load(run)
+
 def score(args):
     "Score films with a trained run"
     import csv
-    from swssl_nb.all import Detector
-    detector,films = Detector.load(args.run),named_films(args.paths)
+    detector,films = load_detector(args.run),named_films(args.paths)
     folder = Path(args.heatmaps) if args.heatmaps else None
     if folder: folder.mkdir(parents=True, exist_ok=True)
     Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
@@ -135,8 +140,8 @@ def score(args):
 # %% ../nbs/80_cli.ipynb #cell-015
 def _evaluated(args):
     "Detector, result and cases of a run on a data set"
-    from swssl_nb.all import Detector, evaluate
-    detector = Detector.load(args.run)
+    from swssl_nb.evaluate import evaluate
+    detector = load_detector(args.run)
     cases = unseen_cases(read_cases(args.layout, args.data), read_json(Path(args.run)/'split.json'))
     return detector, evaluate(detector, cases, strict=args.strict), cases
 
@@ -148,7 +153,7 @@ def evaluate(args):
 
 def report(args):
     "Evaluate a trained run and write the HTML report"
-    from swssl_nb.all import report as write
+    from swssl_nb.report import report as write
     detector,result,cases = _evaluated(args)
     print(result)
     print(write([result], [detector], cases, args.out))
@@ -157,7 +162,11 @@ def report(args):
 def demo(args):
     "Train and evaluate both methods on phantoms"
     from functools import cache
-    from swssl_nb.all import compare_text, evaluate, phantom, report, salad_learner, swssl_learner
+    from swssl_nb.evaluate import compare_text, evaluate
+    from swssl_nb.phantom import phantom
+    from swssl_nb.report import report
+    from swssl_nb.salad import salad_learner
+    from swssl_nb.swssl import swssl_learner
     train,valid = phantom(n_normal=args.films, n_abnormal=0, seed=1),phantom(n_normal=args.films//2, n_abnormal=0, seed=2)
     test = phantom(n_normal=args.films, n_abnormal=args.films, seed=3)
     for cases in (train, valid, test): cases.reader,cases.masker = cache(cases.reader),cache(cases.masker) # both methods see them: make them once
