@@ -148,7 +148,7 @@ def heatmap(self:Detector,
     return next(self.stream([film], heatmaps=True, strict=True, progress=False)).heatmap
 
 # %% ../nbs/32_detector.ipynb #cell-030
-run_format = 1 # raised when the files of a run change their meaning
+run_format = 2 # raised when the files of a run change their meaning
 
 # %% ../nbs/32_detector.ipynb #cell-031
 @patch
