@@ -106,7 +106,7 @@ def _scored(self:Detector, case, radiograph, heatmaps, radiographs):
     with torch.inference_mode(): score, heat = self.maps(self.prepare(radiograph)[None])
     score = float(score[0])
     if not np.isfinite(score): raise InputError(f'its anomaly score is {score}', case.path, 'look at the film')
-    heat = self.prepare.back(heat[0].float().cpu().numpy(), radiograph.shape) if heatmaps else None
+    heat = self.prepare.back(heat[0].float().cpu().numpy(), radiograph) if heatmaps else None
     return Scored(case, case.path, score, heat, radiograph if radiographs else None, seconds=time.perf_counter() - start)
 
 # %% ../nbs/32_detector.ipynb #cell-016
@@ -129,7 +129,7 @@ def stream(self:Detector,
             if strict: raise e from None
             yield Scored(case, case.path, error=str(e))
 
-# %% ../nbs/32_detector.ipynb #cell-024
+# %% ../nbs/32_detector.ipynb #cell-026
 @patch
 def score(self:Detector,
     films # One film (`Case`, path, array) or many (`Cases`, list)
@@ -139,7 +139,7 @@ def score(self:Detector,
     scores = [o.score for o in self.stream(films if many else [films], strict=True, progress=many and len(films) > 8)]
     return np.array(scores) if many else scores[0]
 
-# %% ../nbs/32_detector.ipynb #cell-025
+# %% ../nbs/32_detector.ipynb #cell-027
 @patch
 def heatmap(self:Detector,
     film # `Case`, path, or array
@@ -147,10 +147,10 @@ def heatmap(self:Detector,
     "Anomaly score per pixel"
     return next(self.stream([film], heatmaps=True, strict=True, progress=False)).heatmap
 
-# %% ../nbs/32_detector.ipynb #cell-028
+# %% ../nbs/32_detector.ipynb #cell-030
 run_format = 1 # raised when the files of a run change their meaning
 
-# %% ../nbs/32_detector.ipynb #cell-029
+# %% ../nbs/32_detector.ipynb #cell-031
 @patch
 def save(self:Detector,
     run # Run folder, made if missing
@@ -165,7 +165,7 @@ def save(self:Detector,
         prepare=self.prepare.settings(), settings=settings, calibration=calibration))
     return run
 
-# %% ../nbs/32_detector.ipynb #cell-030
+# %% ../nbs/32_detector.ipynb #cell-032
 @patch(cls_method=True)
 def load(cls:Detector,
     run # Run folder
@@ -183,7 +183,7 @@ def load(cls:Detector,
     if meta['calibration'] is not None: self.set_calibration(meta['calibration'])
     return self
 
-# %% ../nbs/32_detector.ipynb #cell-035
+# %% ../nbs/32_detector.ipynb #cell-037
 class PreparedFilms:
     "Films of `cases` at working size, in memory: `films[i]` is a float32 tensor 1 x H x W in [0, 1]"
     def __init__(self,
@@ -204,7 +204,7 @@ class PreparedFilms:
     def __len__(self): return len(self.x)
     def __getitem__(self, i): return torch.from_numpy(self.x[i].astype(np.float32)/65535)[None]
 
-# %% ../nbs/32_detector.ipynb #cell-039
+# %% ../nbs/32_detector.ipynb #cell-041
 @patch
 def detector(self:Learner,
     **kwargs # Options of the method's detector
