@@ -13,15 +13,16 @@ from . import __version__
 from .core import InputError, read_json, write_json
 
 # %% ../nbs/80_cli.ipynb #cell-005
-layouts = ('kermany', 'nih', 'mias', 'folder', 'csv', 'phantom')
+layouts = ('kermany', 'nih', 'mias', 'mura', 'bcs_dbt', 'folder', 'csv', 'phantom')
 
 def read_cases(
     layout:str, # One of `layouts`
-    data:str # Folder or CSV; for `phantom` `'NORMAL,ABNORMAL'`, the numbers of films
+    data:str, # Folder or CSV; for `phantom` `'NORMAL,ABNORMAL'`, the numbers of films
+    strict:bool=False # Stop at the first film that the set must leave out
 ):
     "The `Cases` of a data set"
-    from swssl_nb.datasets import layout_cases
-    if layout != 'phantom': return layout_cases(layout, data)
+    from swssl_nb.film_sets import layout_cases
+    if layout != 'phantom': return layout_cases(layout, data, strict=strict)
     from swssl_nb.phantom import phantom
     try: normal,abnormal = (int(o) for o in data.split(','))
     except ValueError: raise InputError(f'a phantom is NORMAL,ABNORMAL, not {data!r}', do='give two numbers of films, as 40,20') from None
@@ -78,7 +79,7 @@ def peak_memory()->float: # GB
 def train(args):
     "Learn from the normal films of a data set"
     from swssl_nb.calibrate import conformal_rank
-    cases = read_cases(args.layout, args.data)
+    cases = read_cases(args.layout, args.data, args.strict)
     if len(cases.normals()) < 3: raise InputError(f'{len(cases.normals())} normal films to learn from and to calibrate on', args.data, 'give at least 3, better some hundred')
     parts = split_cases(cases, args.seed, args.valid, args.test)
     learn_from,calibrate_on = parts[0].normals(),parts[1].normals()
@@ -91,7 +92,7 @@ def train(args):
     print(detector.calibrate(calibrate_on, false_positive_rate=args.false_positive_rate, strict=args.strict))
     run = detector.save(args.out)
     write_json(run/'split.json', dict(layout=args.layout, data=str(args.data), seed=args.seed, **{k: v.record() for k,v in zip(('train','valid','test'), parts)}))
-    write_json(run/'training.json', dict(minutes=minutes, peak_memory_gb=peak_memory(), films=len(learn.films), left_out=[dict(path=p, error=e) for p,e in learn.films.left_out],
+    write_json(run/'training.json', dict(minutes=minutes, peak_memory_gb=peak_memory(), films=len(learn.films), left_out=[dict(path=p, error=e) for p,e in [*cases.left_out, *learn.films.left_out]],
         metrics=list(learn.recorder.metric_names[1:-1]), epochs=[[None if v is None else float(v) for v in o] for o in learn.recorder.values]))
     print(f'{run}: trained in {minutes:.1f} minutes, at most {peak_memory():.1f} GB')
 
@@ -142,7 +143,7 @@ def _evaluated(args):
     "Detector, result and cases of a run on a data set"
     from swssl_nb.evaluate import evaluate
     detector = load_detector(args.run)
-    cases = unseen_cases(read_cases(args.layout, args.data), read_json(Path(args.run)/'split.json'))
+    cases = unseen_cases(read_cases(args.layout, args.data, args.strict), read_json(Path(args.run)/'split.json'))
     return detector, evaluate(detector, cases, strict=args.strict), cases
 
 def evaluate(args):
