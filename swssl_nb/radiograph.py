@@ -146,7 +146,10 @@ def _read_image(path, file, frame, window):
         x = np.asarray(im).astype(np.float32)/top
         return 1 - x if negative else x
 
-# %% ../nbs/10_radiograph.ipynb #cell-029
+# %% ../nbs/10_radiograph.ipynb #cell-030
+for o in ('pydicom', 'PIL'): warnings.filterwarnings('ignore', module=o)
+
+# %% ../nbs/10_radiograph.ipynb #cell-031
 _archives = {b'PK\x03\x04':'ZIP', b'7z\xbc\xaf':'7z', b'Rar!':'RAR', b'\x1f\x8b\x08':'gzip'}
 
 def _check_file(path):
@@ -161,8 +164,7 @@ def _open_film(path, read):
     "`read(path, file, whether it is DICOM)`, and every failure as one line"
     path = Path(path); _check_file(path)
     try:
-        with open(path, 'rb') as f, warnings.catch_warnings():
-            warnings.simplefilter('ignore')
+        with open(path, 'rb') as f:
             head = f.read(132); f.seek(0)
             if not head: raise InputError('is empty (0 bytes)', path, 'copy it again or leave it out')
             for k,v in _archives.items():
@@ -173,7 +175,7 @@ def _open_film(path, read):
     except Image.DecompressionBombError: raise InputError(f'is too large (at most {most_pixels:,} pixels)', path, 'leave it out, or make it smaller first') from None
     except Exception as e: raise InputError(f'cannot be decoded, it is cut short or damaged ({type(e).__name__})', path, 'copy it again or leave it out') from None
 
-# %% ../nbs/10_radiograph.ipynb #cell-030
+# %% ../nbs/10_radiograph.ipynb #cell-032
 def read_radiograph(
     path, # File: DICOM, PNG, TIFF, JPEG or PGM, of 8 to 16 bits
     frame:int=None, # Frame of a multi-frame file, from 0; `InputError` where there are several and none is named
@@ -182,7 +184,7 @@ def read_radiograph(
     "Read one film as a radiograph"
     return _open_film(path, lambda path,f,dicom: (_read_dicom if dicom else _read_image)(path, f, frame, window))
 
-# %% ../nbs/10_radiograph.ipynb #cell-091
+# %% ../nbs/10_radiograph.ipynb #cell-093
 _views = {'R-10242':'CC', '399162004':'CC', 'R-10226':'MLO', '399368009':'MLO', 'R-10224':'ML', '399260004':'ML', 'R-10228':'LM', '399352003':'LM',
     'R-10206':'AP', '399348003':'AP', 'R-40888':'PA', '272479007':'PA'} # SNOMED RT and CT, from the standard's CID 4010 and 4014
 
@@ -195,7 +197,7 @@ def _age(ds):
     years = (int(seen) - int(born))//10000 # as YYYYMMDD, so a birthday still to come takes one off
     return years if 0<=years<=120 else ''
 
-# %% ../nbs/10_radiograph.ipynb #cell-093
+# %% ../nbs/10_radiograph.ipynb #cell-095
 def _pseudonym(value, key):
     value = str(value or '').strip()
     return hmac.new(key.encode(), value.encode(), 'sha256').hexdigest()[:16] if value else ''
@@ -216,7 +218,7 @@ def dicom_facts(
     return dict(patient=_pseudonym(ds.get('PatientID'), key), study=_pseudonym(ds.get('StudyInstanceUID'), key), view=view,
         laterality=side if side in ('L','R','B') else '', age=_age(ds), sex=sex if sex in ('M','F','O') else '')
 
-# %% ../nbs/10_radiograph.ipynb #cell-102
+# %% ../nbs/10_radiograph.ipynb #cell-104
 def is_film(
     path # File name
 )->bool: # Whether its ending is one of a film
@@ -224,7 +226,7 @@ def is_film(
     path = Path(path)
     return path.suffix.lower() in {'.dcm','.dicom','.png','.jpg','.jpeg','.tif','.tiff','.pgm'} and not path.name.startswith('.')
 
-# %% ../nbs/10_radiograph.ipynb #cell-103
+# %% ../nbs/10_radiograph.ipynb #cell-105
 def find_films(
     path # A film of any ending, or a folder, which is walked to its last subfolder
 )->list: # Paths, sorted; `InputError` where there are none
@@ -236,7 +238,7 @@ def find_films(
     if not films: raise InputError('no films in this folder', path, 'give a folder with DICOM (.dcm), PNG, TIFF, JPEG or PGM files')
     return films
 
-# %% ../nbs/10_radiograph.ipynb #cell-107
+# %% ../nbs/10_radiograph.ipynb #cell-109
 def _pair(size):
     "A size as (H, W), whole numbers above 0"
     h,w = (size,size) if isinstance(size, (int,np.integer)) else size
@@ -253,7 +255,7 @@ def resize(
     x = torch.from_numpy(np.ascontiguousarray(radiograph, dtype=np.float32))[None,None]
     return F.interpolate(x, size, mode='bilinear', antialias=True, align_corners=False)[0,0].numpy()
 
-# %% ../nbs/10_radiograph.ipynb #cell-115
+# %% ../nbs/10_radiograph.ipynb #cell-117
 def _crop(x, y0, x0, h, w, fill):
     "Rows y0 to y0+h and columns x0 to x0+w; beyond the picture it is `fill`"
     out = np.full((h,w), fill, x.dtype)
@@ -261,7 +263,7 @@ def _crop(x, y0, x0, h, w, fill):
     out[a-y0:b-y0,c-x0:d-x0] = x[a:b,c:d]
     return out
 
-# %% ../nbs/10_radiograph.ipynb #cell-116
+# %% ../nbs/10_radiograph.ipynb #cell-118
 class Placement:
     "How a picture came out of a film by crops, resizes and flips; moves pixels, boxes and circles, there and back"
     def __init__(self,
@@ -274,7 +276,7 @@ class Placement:
     def resize(self, size): return self._then('resize', *_pair(size))
     def flip(self, vertical=False, horizontal=True): return self._then('flip', bool(vertical), bool(horizontal))
 
-# %% ../nbs/10_radiograph.ipynb #cell-117
+# %% ../nbs/10_radiograph.ipynb #cell-119
 @patch
 def walk(self:Placement):
     "Each step as (kind, arguments, shape before it)"
@@ -299,7 +301,7 @@ def __call__(self:Placement,
         else: radiograph = radiograph[::1-2*args[0],::1-2*args[1]]
     return radiograph
 
-# %% ../nbs/10_radiograph.ipynb #cell-119
+# %% ../nbs/10_radiograph.ipynb #cell-121
 @patch
 def affine(self:Placement): # scale (2,) and offset (2,), y before x
     "From the film's edges between pixels to the picture's: u' = scale*u + offset"
@@ -327,7 +329,7 @@ def circles(self:Placement,
     (sy,sx),(oy,ox) = self.affine()
     return [[float(o) for o in (sx*(x + .5) + ox - .5, sy*(y + .5) + oy - .5, r*abs(sy*sx)**.5)] for x,y,r in circles]
 
-# %% ../nbs/10_radiograph.ipynb #cell-121
+# %% ../nbs/10_radiograph.ipynb #cell-123
 @patch
 def inverse(self:Placement): # `Placement` from the picture to the film
     "The way back"
@@ -351,7 +353,7 @@ def letterbox(self:Placement, size):
     inner = [max(1, round(o*min(size[0]/h, size[1]/w))) for o in (h,w)]
     return self.resize(inner).crop(*[-((o - i)//2) for o,i in zip(size, inner)], *size)
 
-# %% ../nbs/10_radiograph.ipynb #cell-133
+# %% ../nbs/10_radiograph.ipynb #cell-135
 def _margin(x, flat=0.03, step=0.1):
     "How many of the first rows are a margin"
     off = np.abs(x - np.median(x[0]))
@@ -373,7 +375,7 @@ def exposed(
     h,w = y1-y0,x1-x0
     return (y0,x0,h,w) if h*w>=0.1*radiograph.size and h>1 and w>1 else (0,0,*radiograph.shape)
 
-# %% ../nbs/10_radiograph.ipynb #cell-140
+# %% ../nbs/10_radiograph.ipynb #cell-142
 def equalize(
     radiograph:np.ndarray # float32, H x W, from 0 to 1
 )->np.ndarray: # float32, H x W; the darkest pixel is 0, the brightest 1
@@ -384,7 +386,7 @@ def equalize(
     if level.min()==level.max(): return np.zeros(level.shape, np.float32)
     return ((share[level] - darkest)/(1 - darkest)).astype(np.float32)
 
-# %% ../nbs/10_radiograph.ipynb #cell-145
+# %% ../nbs/10_radiograph.ipynb #cell-147
 def scale_percentiles(
     radiograph:np.ndarray, # float32, H x W, from 0 to 1
     low:float=0.5, # Percent of the pixels that become 0
@@ -394,7 +396,7 @@ def scale_percentiles(
     a,b = np.percentile(radiograph, (low,high))
     return ((radiograph - a)/(b - a)).clip(0, 1).astype(np.float32) if b>a else np.zeros(np.shape(radiograph), np.float32)
 
-# %% ../nbs/10_radiograph.ipynb #cell-148
+# %% ../nbs/10_radiograph.ipynb #cell-150
 def to_xrv(
     radiograph:np.ndarray # float32, H x W, from 0 to 1
 )->np.ndarray: # float32, 1 x H x W, from -1024 to 1024
@@ -410,7 +412,7 @@ def from_xrv(
     if not (x.min()>=-1024 and x.max()<=1024): raise InputError('a film of torchxrayvision lies between -1024 and 1024, this does not', do='normalise it as xrv.datasets does')
     return (x[0]/1024 + 1)/2
 
-# %% ../nbs/10_radiograph.ipynb #cell-151
+# %% ../nbs/10_radiograph.ipynb #cell-153
 class Prepare:
     "Bring a radiograph to the working size of a detector, as a tensor; and a heatmap back"
     def __init__(self,
@@ -432,7 +434,7 @@ class Prepare:
         percentiles = None if self.percentiles is None else list(self.percentiles)
         return dict(size=list(self.size), equalize=self.equalize, fit=self.fit, trim=self.trim, percentiles=percentiles)
 
-# %% ../nbs/10_radiograph.ipynb #cell-152
+# %% ../nbs/10_radiograph.ipynb #cell-154
 @patch
 def place(self:Prepare,
     radiograph:np.ndarray # float32, H x W
@@ -449,7 +451,7 @@ def back(self:Prepare,
     "A heatmap in the pixels of the film before preparation"
     return self.place(radiograph).back(heatmap)
 
-# %% ../nbs/10_radiograph.ipynb #cell-153
+# %% ../nbs/10_radiograph.ipynb #cell-155
 @patch
 def __call__(self:Prepare,
     radiograph:np.ndarray # float32, H x W, from 0 to 1; `InputError` for any other shape or range
