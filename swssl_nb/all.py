@@ -10,6 +10,8 @@ from .core import *
 from .radiograph import *
 from .datasets import *
 from .phantom import *
+from .cache import *
+from .download import *
 from .windows import *
 from .augment import *
 from .encoder import *
