@@ -12,6 +12,8 @@ from .datasets import *
 from .phantom import *
 from .film_sets import *
 from .leaks import *
+from .cache import *
+from .download import *
 from .windows import *
 from .augment import *
 from .encoder import *

@@ -25,6 +25,7 @@ from . import __version__
 from .core import InputError, read_json, write_json
 from .radiograph import Prepare, read_radiograph
 from .datasets import Case, Cases
+from .cache import FilmCache
 
 # %% ../nbs/32_detector.ipynb #cell-005
 @dataclass
@@ -185,24 +186,32 @@ def load(cls:Detector,
 
 # %% ../nbs/32_detector.ipynb #cell-037
 class PreparedFilms:
-    "Films of `cases` at working size, in memory: `films[i]` is a float32 tensor 1 x H x W in [0, 1]"
+    "Films of `cases` at working size: `films[i]` is a float32 tensor 1 x H x W in [0, 1]"
     def __init__(self,
         cases, # `Cases`
         prepare:Prepare, # Film to working size
         strict:bool=False, # Stop at the first film that cannot be read
-        least:int=2 # Fewer readable films are an `InputError`
+        least:int=2, # Fewer readable films are an `InputError`
+        cache:FilmCache=None # Where they are kept, `FilmCache()` by default
     ):
-        keep,self.left_out,x = [],[],np.empty((len(cases), *prepare.size), dtype=np.uint16)
-        load = lambda case: (prepare(case.radiograph()).numpy()[0]*65535).round()
-        for i,(case,film) in enumerate(progress_bar(read_ahead(cases, load, ahead=4), total=len(cases), leave=False)):
-            if not isinstance(film, Exception): x[len(keep)] = film; keep.append(i)
-            elif strict: raise film
-            else: self.left_out.append((case.path, str(film))); print(f'left out: {film}')
-        self.x,self.cases,self.prepare = x[:len(keep)],cases[keep],prepare
-        if len(keep) < least: raise InputError(f'training needs at least {least} readable films, this is {len(keep)}', do='give more normal films')
+        self.cache,self.prepare = cache or FilmCache(),prepare
+        films = self.cache.add(cases, prepare, strict)
+        bad = [isinstance(o, InputError) for o in films]
+        self.left_out = [(path, str(o)) for path,o,b in zip(cases.table.path, films, bad) if b]
+        self.films,self.cases = [o for o,b in zip(films, bad) if not b],cases[np.flatnonzero(~np.array(bad, bool))]
+        if self.left_out: print(f'{len(self.left_out)} of {len(films)} films left out:', *(o for _,o in self.left_out), sep='\n')
+        if len(self) < least: raise InputError(f'training needs at least {least} readable films, this is {len(self)}', do='give more normal films')
 
-    def __len__(self): return len(self.x)
-    def __getitem__(self, i): return torch.from_numpy(self.x[i].astype(np.float32)/65535)[None]
+    def __len__(self): return len(self.films)
+    def __getitem__(self, i): return torch.from_numpy(self.cache.read(self.films[i]))[None]
+
+    def crop(self,
+        i:int, # Film
+        y:int, x:int, # Top left pixel
+        h:int, w:int # Height and width, pixels
+    )->torch.Tensor: # float32 1 x h x w
+        "A window of film `i`; only its rows are read"
+        return torch.from_numpy(self.cache.read(self.films[i], y, x, h, w))[None]
 
 # %% ../nbs/32_detector.ipynb #cell-041
 @patch
