@@ -213,7 +213,7 @@ class PreparedFilms:
         "A window of film `i`; only its rows are read"
         return torch.from_numpy(self.cache.read(self.films[i], y, x, h, w))[None]
 
-# %% ../nbs/32_detector.ipynb #cell-041
+# %% ../nbs/32_detector.ipynb #cell-043
 @patch
 def detector(self:Learner,
     **kwargs # Options of the method's detector
