@@ -15,6 +15,7 @@ from .augment import *
 from .encoder import *
 from .memory import *
 from .detector import *
+from .engine import *
 from .swssl import *
 from .salad import *
 from .calibrate import *
