@@ -19,6 +19,7 @@ from .augment import *
 from .encoder import *
 from .memory import *
 from .detector import *
+from .engine import *
 from .swssl import *
 from .salad import *
 from .calibrate import *
