@@ -8,9 +8,10 @@ __all__ = ['paper_score', 'draw_triple', 'WindowTriples', 'SwsslModel', 'standar
 
 # %% ../nbs/40_swssl.ipynb #cell-003
 import copy
-from functools import partial
+from functools import cached_property, partial
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from .detector import Detector, PreparedFilms
+from .engine import engine
 from fastai.callback.core import Callback, CancelValidException
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -203,7 +204,7 @@ def swssl_learner(
 # %% ../nbs/40_swssl.ipynb #cell-046
 def build_memory(
     films:PreparedFilms, # Normal films at working size
-    encoder:Encoder, # The encoder
+    encoder, # `Encoder`, or an engine of it
     grid:Grid, # Windows of a film
     features:str='dense', # `'exact'` or `'dense'`
     components:int=128, # See `whitening`; None keeps the features as they are
@@ -213,7 +214,7 @@ def build_memory(
     **options # `reach`, `k` and `metric` of `WindowMemory`
 )->WindowMemory:
     "The memory of normal films, one pass over them"
-    m,usable,project,device = [],[],None,next(encoder.eval().parameters()).device
+    m,usable,project,device = [],[],None,next(encoder.parameters()).device
     metric = options.get('metric', 'l2')
     keep = lambda h: as_memory(h, project, metric).half()
     with torch.inference_mode():
@@ -242,8 +243,10 @@ class SwsslDetector(Detector):
     ):
         super().__init__(prepare)
         if rule not in ('paper', 'released'): raise InputError(f"rule is 'paper' or 'released', not {rule!r}")
-        if rule == 'released' and memory.project is not None: raise InputError("rule='released' compares plain features", do='pass components=None too')
         self.encoder,self.memory,self.grid,self.features,self.top,self.rule = encoder.eval(),memory,grid,features,top,rule
+
+    @cached_property
+    def fast(self): return engine(self.encoder, (1, 1, *(self.grid.size if self.features == 'dense' else (self.grid.window,)*2)), precision='fp32')
 
     def window_scores(self,
         x:torch.Tensor # float32 B x 1 x H x W, prepared
@@ -252,9 +255,9 @@ class SwsslDetector(Detector):
         x = x.to(self.memory.m.device)
         usable = ~blank(x, self.grid)
         if not usable.any(1).all(): raise InputError('every window of this film is blank (all zero)', do='look at the film')
-        h = window_features(self.encoder, x, self.grid, self.features)
+        h = window_features(self.fast, x, self.grid, self.features)
         s = self.memory.scores(h)
-        usable &= s.isfinite()
+        usable = usable & s.isfinite() # not in place: ONNX has no such thing
         if not usable.any(1).all(): raise InputError('this film has pixels only where every normal film is blank', do='look at the film')
         return s, usable, h
 
@@ -289,6 +292,8 @@ def to_detector(self:SwsslModel,
     **options # Of `build_memory`: `components`, `whiten`, `standardise`, `k`, `metric`
 )->SwsslDetector:
     "The detector of the trained encoder; `learn.detector(**paper_score)` scores as the paper does"
+    if rule == 'released' and options.get('components', 128) is not None: raise InputError("rule='released' compares plain features", do='pass components=None too')
     encoder = copy.deepcopy(self.encoder) # further training must not reach into the detector
-    memory = build_memory(films, encoder, self.grid, self.features, reach=reach, **options)
-    return SwsslDetector(films.prepare, encoder, memory, self.grid, self.features, top, rule)
+    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule)
+    detector.memory = build_memory(films, detector.fast, self.grid, self.features, reach=reach, **options)
+    return detector
