@@ -29,7 +29,7 @@ def demo_films(
 # %% ../nbs/75_demo.ipynb #cell-009
 def demo_swssl(train):
     "SWSSL, one short epoch"
-    learn = swssl_learner(train, crop=256, triples=32, lr=1e-5, seed=0)
+    learn = swssl_learner(train, crop=256, triples=32, seed=0)
     learn.fit(1)
     return learn.detector()
 
