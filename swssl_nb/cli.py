@@ -184,7 +184,8 @@ def demo(args):
         results.append(evaluate(detectors[-1], test))
         detectors[-1].save(out/method)
     print(report(results, detectors, test, out/'report.html', title='swssl_nb demo: phantoms'))
-    short = lambda f: dict(auroc=f['auroc'], auroc_ci=f['auroc_ci'], pointing_game=f['pointing_game']['rate'], pointing_game_ci=f['pointing_game']['ci'], seconds_per_film=f['seconds_per_film'])
+    at = lambda f: f['localisation']['pointing_game']
+    short = lambda f: dict(auroc=f['auroc'], auroc_ci=f['auroc_ci'], pointing_game=at(f)['rate'], pointing_game_ci=at(f)['ci'], seconds_per_film=f['seconds_per_film'])
     figures = dict({d.method: short(r.figures) for d,r in zip(detectors, results)}, trivial={k: o['auroc'] for k,o in results[0].figures['trivial'].items()})
     print(write_json(out/'result.json', figures))
     print(compare_text(results))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['pointing_hit', 'mask_cells', 'FixedPoint', 'best_fixed_point', 'lesion_masks', 'small_map', 'rectangle_means',
-           'bounding_box', 'box_matched_auroc', 'marks', 'hits_in', 'hits_dbt', 'froc', 'heat_edges', 'pixel_counts',
-           'pixel_figures', 'position_priors']
+           'lesion_cells', 'bounding_box', 'box_matched_auroc', 'marks', 'hits_in', 'hits_dbt', 'froc', 'heat_edges',
+           'pixel_counts', 'pixel_figures', 'position_priors']
 
 # %% ../nbs/58_localise.ipynb #cell-003
 from dataclasses import dataclass
@@ -101,7 +101,16 @@ def rectangle_means(
     h,w = np.shape(heatmap)
     return np.einsum('bh,hw,bw->b', _cover(y0, y1, h), np.asarray(heatmap, dtype=float), _cover(x0, x1, w), optimize=True)/((y1-y0)*(x1-x0)*h*w)
 
-# %% ../nbs/58_localise.ipynb #cell-026
+# %% ../nbs/58_localise.ipynb #cell-027
+def lesion_cells(
+    mask, # bool H x W, not empty
+    cells:int=128 # A side
+)->np.ndarray: # bool cells x cells, not empty
+    "The cells of a small map that a lesion covers"
+    cover = small_map(mask, cells)
+    return cover >= min(0.5, cover.max())
+
+# %% ../nbs/58_localise.ipynb #cell-029
 def bounding_box(
     mask # bool H x W, not empty
 )->tuple: # left, top, right, bottom as shares of width and height
@@ -109,7 +118,7 @@ def bounding_box(
     (y,x),(h,w) = ndimage.find_objects(np.asarray(mask, dtype=np.uint8))[0],np.shape(mask)
     return x.start/w, y.start/h, x.stop/w, y.stop/h
 
-# %% ../nbs/58_localise.ipynb #cell-029
+# %% ../nbs/58_localise.ipynb #cell-032
 def box_matched_auroc(
     inside, # Mean heat in each lesion's rectangle; B
     outside, # The same rectangle in each normal film, NaN where it is of another view; B x N
@@ -131,10 +140,11 @@ def box_matched_auroc(
     lesions = lesions*~np.isnan(share)
     total = lesions.sum(1)
     areas = np.where(total > 0, (lesions*np.nan_to_num(share)).sum(1)/np.maximum(total, 1), np.nan)
-    ci = percentile(areas, who, seed=seed)
-    return dict(auroc=float((cooler.sum(1)/seen.sum(1)).mean()), auroc_ci=list(ci), auroc_ci_how=ci.how, lesions=len(inside), normals=int(seen.any(0).sum()))
+    area,ci = float((cooler.sum(1)/seen.sum(1)).mean()),percentile(areas, who, seed=seed)
+    if area in (0,1): ci = newcombe(area, *(len(set(o)) for o in (who[len(inside):], who[:len(inside)])))
+    return dict(auroc=area, auroc_ci=list(ci), auroc_ci_how=ci.how, lesions=len(inside), normals=int(seen.any(0).sum()))
 
-# %% ../nbs/58_localise.ipynb #cell-036
+# %% ../nbs/58_localise.ipynb #cell-039
 def marks(
     heatmap, # float H x W
     apart:float=1/32, # Of the longer side: a mark is the hottest pixel within this distance, in either direction
@@ -151,7 +161,7 @@ def marks(
     first = np.argsort(-heat, kind='stable')[:most]
     return np.asarray(heat, dtype=float)[first],where[first]
 
-# %% ../nbs/58_localise.ipynb #cell-042
+# %% ../nbs/58_localise.ipynb #cell-045
 def hits_in(
     where, # float M x 2, row and column
     masks # bool H x W each, one a lesion; as `lesion_masks` gives them
@@ -174,7 +184,7 @@ def hits_dbt(
     deep = np.abs(np.asarray(slices, dtype=float)[:,None] - np.asarray(box_slices, dtype=float))
     return (far <= np.maximum(np.hypot(w, h)/2, 100)) & (deep <= volume_slices/4)
 
-# %% ../nbs/58_localise.ipynb #cell-045
+# %% ../nbs/58_localise.ipynb #cell-048
 def _froc(best, film, false, of, weight, rates):
     "Sensitivity at each rate. `best`: each lesion's hottest hit (-inf without), on film `film`; `false`: heat of marks that hit nothing, falling, on film `of`"
     spent,w = np.cumsum(weight[of]),weight[film]
@@ -183,7 +193,7 @@ def _froc(best, film, false, of, weight, rates):
     limit = np.r_[false, -np.inf][at]
     return ((best[:,None] > limit)*w[:,None]).sum(0)/w.sum()
 
-# %% ../nbs/58_localise.ipynb #cell-046
+# %% ../nbs/58_localise.ipynb #cell-049
 def froc(
     heats, # For each film: heat of its marks
     hits, # For each film: bool marks x lesions, no columns where it has no lesion
@@ -200,11 +210,12 @@ def froc(
     cost,of = (np.array(o) for o in zip(*sorted(false, reverse=True))) if false else (np.empty(0), np.empty(0, int))
     parts = best,film,cost,of
     draws = np.array([_froc(*parts, w, rates) for w in patient_draws(patients, replicates, seed)])
-    ci,got = [percentile(d, patients, seed=seed) for d in draws.T],_froc(*parts, np.ones(len(heats)), rates)
+    got,n = _froc(*parts, np.ones(len(heats)), rates),len(set(np.asarray(patients).astype(str)[film]))
+    ci = [wilson(v*n, n) if v in (0,1) else percentile(d, patients, seed=seed) for v,d in zip(got, draws.T)]
     return dict(false_marks=list(rates), sensitivity=got.tolist(), ci=[list(o) for o in ci], mean=float(got.mean()),
-        mean_ci=list(percentile(draws.mean(1), patients, seed=seed)), how=ci[0].how, lesions=len(best), films=len(heats))
+        mean_ci=list(percentile(draws.mean(1), patients, seed=seed)), how=percentile(draws[:,0], patients, seed=seed).how, lesions=len(best), films=len(heats))
 
-# %% ../nbs/58_localise.ipynb #cell-053
+# %% ../nbs/58_localise.ipynb #cell-056
 def heat_edges(
     maps # Small maps of the films
 )->np.ndarray: # rising float, at most 641
@@ -214,7 +225,7 @@ def heat_edges(
 
 def pixel_counts(
     heat, # float c x c, a small map
-    masks, # bool c x c each, one a lesion, as `mask_cells` makes them
+    masks, # bool c x c each, one a lesion, as `lesion_cells` makes them
     edges # As `heat_edges` gives them; E
 )->tuple: # healthy cells E+1; share of each lesion's cells L x E+1
     "How many cells of a film lie between any two levels"
@@ -223,7 +234,7 @@ def pixel_counts(
     healthy = ~np.any(masks, axis=0) if len(masks) else np.ones(bins.shape, bool)
     return count(healthy),np.array([count(m) for m in masks]).reshape(-1, len(edges) + 1)
 
-# %% ../nbs/58_localise.ipynb #cell-054
+# %% ../nbs/58_localise.ipynb #cell-057
 def _areas(healthy, sick, limit):
     "Trapezoid area up to a false-positive share of `limit`, as a share of it; from counts, coldest first"
     x,y = (np.r_[0, np.cumsum(o[::-1])/max(o.sum(), 1e-300)] for o in (healthy, sick))
@@ -231,10 +242,10 @@ def _areas(healthy, sick, limit):
     x,y = np.r_[x[at], limit],np.r_[y[at], np.interp(limit, x, y)]
     return np.trapezoid(y, x)/limit
 
-# %% ../nbs/58_localise.ipynb #cell-055
+# %% ../nbs/58_localise.ipynb #cell-058
 def pixel_figures(
     maps, # For each film: float c x c, a small map
-    masks, # For each film: list of bool c x c, one a lesion that covers a cell
+    masks, # For each film: list of bool c x c, one a lesion, as `lesion_cells` makes them
     patients, # For each film
     limit:float=0.3, # False-positive share up to which PRO counts
     replicates:int=500, # of the bootstrap
@@ -253,7 +264,7 @@ def pixel_figures(
     ci = [percentile(d, patients, seed=seed) for d in draws.T]
     return dict(pixel_auroc=float(one[0]), pixel_auroc_ci=list(ci[0]), pro=float(one[1]), pro_ci=list(ci[1]), pro_limit=limit, how=ci[0].how, lesions=len(film), films=len(maps))
 
-# %% ../nbs/58_localise.ipynb #cell-060
+# %% ../nbs/58_localise.ipynb #cell-063
 def position_priors(
     masks, # For each film: bool c x c, all its lesions; None where it has none
     patients # For each film
