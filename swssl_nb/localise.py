@@ -156,10 +156,12 @@ def marks(
     top = (heatmap == ndimage.maximum_filter(heatmap, 2*r + 1, mode='nearest')) & (heatmap > heatmap.min())
     plateau,n = ndimage.label(top, np.ones((3,3)))
     if n == 0: return np.empty(0),np.empty((0,2))
-    where = np.array(ndimage.center_of_mass(top, plateau, range(1, n+1)))
-    heat = ndimage.maximum(heatmap, plateau, range(1, n+1))
+    y,x = top.nonzero()
+    of,heat = plateau[y,x] - 1,np.empty(n)
+    heat[of] = heatmap[y,x]
+    where = np.c_[np.bincount(of, y), np.bincount(of, x)]/np.bincount(of)[:,None]
     first = np.argsort(-heat, kind='stable')[:most]
-    return np.asarray(heat, dtype=float)[first],where[first]
+    return heat[first],where[first]
 
 # %% ../nbs/58_localise.ipynb #cell-045
 def hits_in(
@@ -211,9 +213,10 @@ def froc(
     parts = best,film,cost,of
     draws = np.array([_froc(*parts, w, rates) for w in patient_draws(patients, replicates, seed)])
     got,n = _froc(*parts, np.ones(len(heats)), rates),len(set(np.asarray(patients).astype(str)[film]))
-    ci = [wilson(v*n, n) if v in (0,1) else percentile(d, patients, seed=seed) for v,d in zip(got, draws.T)]
+    both = np.c_[draws, draws.mean(1)].T # the last row is the mean of the rates
+    *ci,mean_ci = [wilson(round(v*n), n) if v in (0,1) else percentile(d, patients, seed=seed) for v,d in zip([*got, got.mean()], both)]
     return dict(false_marks=list(rates), sensitivity=got.tolist(), ci=[list(o) for o in ci], mean=float(got.mean()),
-        mean_ci=list(percentile(draws.mean(1), patients, seed=seed)), how=percentile(draws[:,0], patients, seed=seed).how, lesions=len(best), films=len(heats))
+        mean_ci=list(mean_ci), how=percentile(draws[:,0], patients, seed=seed).how, lesions=len(best), films=len(heats))
 
 # %% ../nbs/58_localise.ipynb #cell-056
 def heat_edges(
