@@ -103,20 +103,21 @@ def box_figures(
     "Box-matched AUROC of the heat, and of the brightness"
     boxes,who = [b for o,_,_ in lesions for b in o.boxes],[p for o,p,_ in lesions for _ in o.boxes]
     view,found = np.array([v for o,_,v in lesions for _ in o.boxes]),{}
-    for name in ('heat','bright'):
-        inside = np.concatenate([rectangle_means(getattr(o, name), o.boxes) for o,_,_ in lesions]) if lesions else np.empty(0)
+    ways = dict(heat=lambda o: o.heat, above=lambda o: o.heat - o.heat.mean(), bright=lambda o: o.bright)
+    for name,small in ways.items():
+        inside = np.concatenate([rectangle_means(small(o), o.boxes) for o,_,_ in lesions]) if lesions else np.empty(0)
         outside = np.full((len(boxes),len(normals)), np.nan)
         for j,(o,_,v) in enumerate(normals):
             same = view==v
-            if same.any(): outside[same,j] = rectangle_means(getattr(o, name), np.array(boxes)[same])
+            if same.any(): outside[same,j] = rectangle_means(small(o), np.array(boxes)[same])
         found[name] = box_matched_auroc(inside, outside, who, [p for _,p,_ in normals])
     heat,bright = found['heat'],found['bright']
     if heat is None: return None
     (area,(low,high)),turn = (bright['auroc'],bright['auroc_ci']),bright['auroc'] < 0.5
     bright = dict(auroc=1-area, auroc_ci=[1-high,1-low], direction='darker in lesions') if turn else dict(auroc=area, auroc_ci=[low,high], direction='brighter in lesions')
-    return heat | dict(brightness=bright)
+    return heat | dict(above_film={k: found['above'][k] for k in ('auroc','auroc_ci')}, brightness=bright)
 
-# %% ../nbs/61_evaluate.ipynb #cell-023
+# %% ../nbs/61_evaluate.ipynb #cell-024
 def localisation_figures(
     located:dict, # Row number -> `Located`
     table:pd.DataFrame # As in `Result`
@@ -136,7 +137,7 @@ def localisation_figures(
         froc=froc(*zip(*(o.marks for o,_,_ in films)), who) | dict(position_prior=froc_prior),
         pixel=pixel_figures([o.heat for o,_,_ in films], cells, who) | dict(position_prior=pixel_figures([priors[str(p)] for p in who], cells, who)))
 
-# %% ../nbs/61_evaluate.ipynb #cell-025
+# %% ../nbs/61_evaluate.ipynb #cell-026
 def matched_figures(
     table:pd.DataFrame, # Scored films, with `view`
     quantities # Names of the trivial quantities; those that never vary do not count
@@ -148,7 +149,7 @@ def matched_figures(
     first,other = ways if ways[0]['pairs'] >= 50 else ways[::-1]
     return first | dict(other=other)
 
-# %% ../nbs/61_evaluate.ipynb #cell-027
+# %% ../nbs/61_evaluate.ipynb #cell-028
 def groups_of(
     name:str, # The column's
     values:pd.Series # of each film
@@ -176,7 +177,7 @@ def _group(t):
     return dict(films=len(t), normals=int((t.label==0).sum()), abnormals=int((t.label==1).sum()), patients=int(t.patient.nunique()),
         auroc=auroc(t.label, t.score) if both else None, auroc_ci=list(auroc_ci(t.label, t.score, t.patient)) if both else None)
 
-# %% ../nbs/61_evaluate.ipynb #cell-030
+# %% ../nbs/61_evaluate.ipynb #cell-031
 def choice_optimism(
     valid_labels, # 0 normal, 1 abnormal; M
     valid_scores, # K x M: of each candidate (a checkpoint, a rule)
@@ -203,7 +204,7 @@ def threshold_optimism(
     optimistic,honest = float((1 + tpr - fpr).max()/2),None if threshold is None else balanced(threshold)
     return dict(threshold=threshold, honest=honest, optimistic=optimistic, optimism=None if honest is None else optimistic - honest)
 
-# %% ../nbs/61_evaluate.ipynb #cell-035
+# %% ../nbs/61_evaluate.ipynb #cell-036
 def optimism(
     checkpoints:list, # `Detector`s, one of which is to be chosen; two or more
     valid, # `Cases` to choose on, normal and abnormal
@@ -219,7 +220,7 @@ def optimism(
     (vy,vs,_),(y,s,who) = score(valid),score(test)
     return choice_optimism(vy, vs, y, s, who)
 
-# %% ../nbs/61_evaluate.ipynb #cell-037
+# %% ../nbs/61_evaluate.ipynb #cell-038
 def interval_warnings(
     auroc_ci, # (low, high) of the method
     trivial:dict # name -> dict with auroc and direction
@@ -230,7 +231,7 @@ def interval_warnings(
     return chance + [f"{name.replace('_', ' ')} alone reaches {o['auroc']:.3f}, {'above' if o['auroc'] > high else 'within'} the interval of the method, {low:.3f} to {high:.3f}"
             for name,o in trivial.items() if o['auroc'] >= low and o['direction'] != 'neither']
 
-# %% ../nbs/61_evaluate.ipynb #cell-040
+# %% ../nbs/61_evaluate.ipynb #cell-041
 def _ci(rate, ci): return f'{rate:.3f} [{ci[0]:.3f}, {ci[1]:.3f}]'
 
 def more_warnings(
@@ -248,7 +249,7 @@ def more_warnings(
     if box and box['brightness']['auroc'] >= box['auroc_ci'][0]: out.append(f"brightness alone reaches {box['brightness']['auroc']:.3f} in the lesions' boxes, within or above the interval of the method")
     return out
 
-# %% ../nbs/61_evaluate.ipynb #cell-042
+# %% ../nbs/61_evaluate.ipynb #cell-043
 def add_columns(
     table:pd.DataFrame, # Of the films
     known:pd.DataFrame, # The rows of the cases' table, in the same order
@@ -261,7 +262,7 @@ def add_columns(
     if clash := set(more) & set(table): raise InputError(f'the column {min(clash)} is one of the figures already', do='rename it')
     return table.assign(view=[' '.join(o for o in row if o) for row in text.to_numpy()], **more)
 
-# %% ../nbs/61_evaluate.ipynb #cell-045
+# %% ../nbs/61_evaluate.ipynb #cell-046
 def figures_of(
     method:str, # The detector's
     table:pd.DataFrame, # As in `Result`
@@ -285,7 +286,7 @@ def figures_of(
         trivial=trivial, matched_auroc=matched, localisation=found, subgroups=subgroup_figures(ok, subgroups), seconds_per_film=float(ok.seconds.median()),
         left_out=bad[['path','error']].to_dict('records'), warnings=interval_warnings(ci, trivial) + more_warnings(matched, found))
 
-# %% ../nbs/61_evaluate.ipynb #cell-047
+# %% ../nbs/61_evaluate.ipynb #cell-048
 def evaluate(
     detector, # A fitted `Detector`
     cases, # `Cases` that training, calibration and every choice did not see
@@ -316,7 +317,7 @@ def evaluate(
     figures['optimism'] = dict(threshold=threshold_optimism(ok.label.astype(int), ok.score, threshold), checkpoint=optimism(list(checkpoints), valid, cases) if len(checkpoints) else None)
     return Result(detector.method, table, figures)
 
-# %% ../nbs/61_evaluate.ipynb #cell-071
+# %% ../nbs/61_evaluate.ipynb #cell-072
 def compare_table(
     results # `Result`s on the same films
 )->pd.DataFrame: # text in each cell
@@ -338,7 +339,7 @@ def _trivial_rest(name, f):
     m,box = (f['matched_auroc'] or {}).get('balance') or {},(f['localisation'] or {}).get('box_matched_auroc')
     return ({'matched': f"{m[name]['auroc_after']:.3f}"} if name in m else {}) | ({'box-matched': _ci(box['brightness']['auroc'], box['brightness']['auroc_ci'])} if box and name == 'brightness' else {})
 
-# %% ../nbs/61_evaluate.ipynb #cell-074
+# %% ../nbs/61_evaluate.ipynb #cell-075
 def detail_lines(
     f:dict # Figures
 )->list: # lines
@@ -350,6 +351,8 @@ def detail_lines(
     if found:
         r,p = found['froc'],found['pixel']
         both = lambda o: ', '.join(f'{v:.2f}' for v in o['sensitivity'])
+        b = found['box_matched_auroc']
+        if b: lines.append(f"  in the boxes, the film's mean heat taken away: {_ci(b['above_film']['auroc'], b['above_film']['auroc_ci'])}")
         lines += [f"  lesions found at {', '.join(map(str, r['false_marks']))} false marks a film: {both(r)}; by place alone {both(r['position_prior'])}",
             f"  pixel AUROC {_ci(p['pixel_auroc'], p['pixel_auroc_ci'])}, PRO {_ci(p['pro'], p['pro_ci'])}; by place alone {p['position_prior']['pixel_auroc']:.3f}, {p['position_prior']['pro']:.3f}"]
     honest = 'no threshold set' if t['honest'] is None else f"{t['honest']:.3f} at the threshold set beforehand"
@@ -357,7 +360,7 @@ def detail_lines(
     if c: lines.append(f"  of {c['candidates']} checkpoints: AUROC {_ci(c['honest'], c['honest_ci'])} of the one chosen on other patients; {c['optimistic']:.3f} if it were chosen on these films")
     return lines
 
-# %% ../nbs/61_evaluate.ipynb #cell-076
+# %% ../nbs/61_evaluate.ipynb #cell-077
 def compare_text(
     results # `Result`s on the same films
 )->str:
@@ -371,11 +374,11 @@ def compare_text(
     how = results[0].figures['trivial']['compressed_size']['how']
     return '\n'.join(lines + [f'Trivial quantities: in the better direction, chosen on these films, which flatters them; compressed size {how}.'])
 
-# %% ../nbs/61_evaluate.ipynb #cell-077
+# %% ../nbs/61_evaluate.ipynb #cell-078
 @patch
 def __repr__(self:Result): return compare_text([self])
 
-# %% ../nbs/61_evaluate.ipynb #cell-081
+# %% ../nbs/61_evaluate.ipynb #cell-082
 def subgroup_table(
     result:Result # One detector's
 )->pd.DataFrame: # text in each cell
@@ -384,7 +387,7 @@ def subgroup_table(
         for c,groups in result.figures['subgroups'].items() for g,o in groups.items()]
     return pd.DataFrame(rows, columns=['group','AUROC [95 % CI]','normals','abnormals','patients'])
 
-# %% ../nbs/61_evaluate.ipynb #cell-088
+# %% ../nbs/61_evaluate.ipynb #cell-089
 @patch
 def save(self:Result,
     path # JSON file, its folder is made if missing
@@ -392,7 +395,7 @@ def save(self:Result,
     "Write the figures"
     return write_json(path, self.figures)
 
-# %% ../nbs/61_evaluate.ipynb #cell-090
+# %% ../nbs/61_evaluate.ipynb #cell-091
 @patch
 def show(self:Result,
     axes=None # Two matplotlib axes; None makes a figure
