@@ -23,6 +23,9 @@ from .engine import *
 from .swssl import *
 from .salad import *
 from .calibrate import *
+from .intervals import *
+from .localise import *
+from .trivial import *
 from .metrics import *
 from .evaluate import *
 from .report import *
