@@ -29,6 +29,7 @@ from .trivial import *
 from .metrics import *
 from .evaluate import *
 from .report import *
+from .demo import *
 
 # %% ../nbs/99_all.ipynb #cell-006
 __all__ = [o for o in globals() if not o.startswith('_')]

@@ -314,6 +314,7 @@ def evaluate(
     table = add_columns(table, cases.table.iloc[[*known,*unknown]], views, subgroups)
     figures = figures_of(detector.method, table, located, sizes, subgroups, match_on)
     ok,threshold = table[table.error.isna()],None if detector.calibration is None else detector.calibration.threshold
+    figures['left_out'] += [dict(path=p, error=why) for p,why in cases.left_out]
     figures['optimism'] = dict(threshold=threshold_optimism(ok.label.astype(int), ok.score, threshold), checkpoint=optimism(list(checkpoints), valid, cases) if len(checkpoints) else None)
     return Result(detector.method, table, figures)
 
