@@ -19,6 +19,7 @@ from .engine import *
 from .swssl import *
 from .salad import *
 from .calibrate import *
+from .export import *
 from .metrics import *
 from .evaluate import *
 from .report import *

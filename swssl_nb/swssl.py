@@ -224,7 +224,7 @@ class SwsslDetector(Detector):
         if not usable.any(1).all(): raise InputError('every window of this film is blank (all zero)', do='look at the film')
         h = window_features(self.encoder, x, self.grid, self.features)
         s = self.memory.nearest(h)
-        usable &= s.isfinite()
+        usable = usable & s.isfinite() # not in place: ONNX has no such thing
         if not usable.any(1).all(): raise InputError('this film has pixels only where every normal film is blank', do='look at the film')
         return s, usable, h
 
