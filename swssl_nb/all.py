@@ -10,6 +10,10 @@ from .core import *
 from .radiograph import *
 from .datasets import *
 from .phantom import *
+from .film_sets import *
+from .leaks import *
+from .cache import *
+from .download import *
 from .windows import *
 from .augment import *
 from .encoder import *

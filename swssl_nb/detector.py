@@ -25,6 +25,7 @@ from . import __version__
 from .core import InputError, read_json, write_json
 from .radiograph import Prepare, read_radiograph
 from .datasets import Case, Cases
+from .cache import FilmCache
 
 # %% ../nbs/32_detector.ipynb #cell-005
 @dataclass
@@ -106,7 +107,7 @@ def _scored(self:Detector, case, radiograph, heatmaps, radiographs):
     with torch.inference_mode(): score, heat = self.maps(self.prepare(radiograph)[None])
     score = float(score[0])
     if not np.isfinite(score): raise InputError(f'its anomaly score is {score}', case.path, 'look at the film')
-    heat = self.prepare.back(heat[0].float().cpu().numpy(), radiograph.shape) if heatmaps else None
+    heat = self.prepare.back(heat[0].float().cpu().numpy(), radiograph) if heatmaps else None
     return Scored(case, case.path, score, heat, radiograph if radiographs else None, seconds=time.perf_counter() - start)
 
 # %% ../nbs/32_detector.ipynb #cell-016
@@ -129,7 +130,7 @@ def stream(self:Detector,
             if strict: raise e from None
             yield Scored(case, case.path, error=str(e))
 
-# %% ../nbs/32_detector.ipynb #cell-024
+# %% ../nbs/32_detector.ipynb #cell-026
 @patch
 def score(self:Detector,
     films # One film (`Case`, path, array) or many (`Cases`, list)
@@ -139,7 +140,7 @@ def score(self:Detector,
     scores = [o.score for o in self.stream(films if many else [films], strict=True, progress=many and len(films) > 8)]
     return np.array(scores) if many else scores[0]
 
-# %% ../nbs/32_detector.ipynb #cell-025
+# %% ../nbs/32_detector.ipynb #cell-027
 @patch
 def heatmap(self:Detector,
     film # `Case`, path, or array
@@ -147,10 +148,10 @@ def heatmap(self:Detector,
     "Anomaly score per pixel"
     return next(self.stream([film], heatmaps=True, strict=True, progress=False)).heatmap
 
-# %% ../nbs/32_detector.ipynb #cell-028
-run_format = 1 # raised when the files of a run change their meaning
+# %% ../nbs/32_detector.ipynb #cell-030
+run_format = 2 # raised when the files of a run change their meaning
 
-# %% ../nbs/32_detector.ipynb #cell-029
+# %% ../nbs/32_detector.ipynb #cell-031
 @patch
 def save(self:Detector,
     run # Run folder, made if missing
@@ -165,7 +166,7 @@ def save(self:Detector,
         prepare=self.prepare.settings(), settings=settings, calibration=calibration))
     return run
 
-# %% ../nbs/32_detector.ipynb #cell-030
+# %% ../nbs/32_detector.ipynb #cell-032
 @patch(cls_method=True)
 def load(cls:Detector,
     run # Run folder
@@ -183,28 +184,36 @@ def load(cls:Detector,
     if meta['calibration'] is not None: self.set_calibration(meta['calibration'])
     return self
 
-# %% ../nbs/32_detector.ipynb #cell-035
+# %% ../nbs/32_detector.ipynb #cell-037
 class PreparedFilms:
-    "Films of `cases` at working size, in memory: `films[i]` is a float32 tensor 1 x H x W in [0, 1]"
+    "Films of `cases` at working size: `films[i]` is a float32 tensor 1 x H x W in [0, 1]"
     def __init__(self,
         cases, # `Cases`
         prepare:Prepare, # Film to working size
         strict:bool=False, # Stop at the first film that cannot be read
-        least:int=2 # Fewer readable films are an `InputError`
+        least:int=2, # Fewer readable films are an `InputError`
+        cache:FilmCache=None # Where they are kept, `FilmCache()` by default
     ):
-        keep,self.left_out,x = [],[],np.empty((len(cases), *prepare.size), dtype=np.uint16)
-        load = lambda case: (prepare(case.radiograph()).numpy()[0]*65535).round()
-        for i,(case,film) in enumerate(progress_bar(read_ahead(cases, load, ahead=4), total=len(cases), leave=False)):
-            if not isinstance(film, Exception): x[len(keep)] = film; keep.append(i)
-            elif strict: raise film
-            else: self.left_out.append((case.path, str(film))); print(f'left out: {film}')
-        self.x,self.cases,self.prepare = x[:len(keep)],cases[keep],prepare
-        if len(keep) < least: raise InputError(f'training needs at least {least} readable films, this is {len(keep)}', do='give more normal films')
+        self.cache,self.prepare = cache or FilmCache(),prepare
+        films = self.cache.add(cases, prepare, strict)
+        bad = [isinstance(o, InputError) for o in films]
+        self.left_out = [(path, str(o)) for path,o,b in zip(cases.table.path, films, bad) if b]
+        self.films,self.cases = [o for o,b in zip(films, bad) if not b],cases[np.flatnonzero(~np.array(bad, bool))]
+        if self.left_out: print(f'{len(self.left_out)} of {len(films)} films left out:', *(o for _,o in self.left_out), sep='\n')
+        if len(self) < least: raise InputError(f'training needs at least {least} readable films, this is {len(self)}', do='give more normal films')
 
-    def __len__(self): return len(self.x)
-    def __getitem__(self, i): return torch.from_numpy(self.x[i].astype(np.float32)/65535)[None]
+    def __len__(self): return len(self.films)
+    def __getitem__(self, i): return torch.from_numpy(self.cache.read(self.films[i]))[None]
 
-# %% ../nbs/32_detector.ipynb #cell-039
+    def crop(self,
+        i:int, # Film
+        y:int, x:int, # Top left pixel
+        h:int, w:int # Height and width, pixels
+    )->torch.Tensor: # float32 1 x h x w
+        "A window of film `i`; only its rows are read"
+        return torch.from_numpy(self.cache.read(self.films[i], y, x, h, w))[None]
+
+# %% ../nbs/32_detector.ipynb #cell-043
 @patch
 def detector(self:Learner,
     **kwargs # Options of the method's detector

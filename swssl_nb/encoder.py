@@ -66,30 +66,38 @@ def backbone(
 
 # %% ../nbs/30_encoder.ipynb #cell-018
 class Encoder(nn.Module):
-    "A backbone up to one stage: B x 1 x H x W in [0, 1] -> feature map"
+    "Some stages of a backbone: B x 1 x H x W in [0, 1] -> a feature map of each"
     def __init__(self,
         name:str='tf_efficientnet_lite0', # timm model
-        stage:int=-1, # Which of the backbone's feature maps, the last by default
+        stages=(-2,-1), # Which of the backbone's feature maps, the last two by default
         weights=None, # See `backbone`
         mean=0.5, # Subtracted from each film; a number, or three for the channels
         std=0.5 # Divides after that
     ):
         super().__init__()
-        self.name,self.stage,self.mean,self.std = name,stage,mean,std
-        self.net = backbone(name, weights, features_only=True, out_indices=(stage,)).to(memory_format=torch.channels_last)
-        self.features,self.reduction = self.net.feature_info.channels()[-1], self.net.feature_info.reduction()[-1]
+        self.name,self.stages,self.mean,self.std = name,tuple(stages),mean,std
+        self.net = backbone(name, weights, features_only=True, out_indices=self.stages).to(memory_format=torch.channels_last)
+        self.channels,self.reductions = self.net.feature_info.channels(), self.net.feature_info.reduction()
 
-    def settings(self): return dict(name=self.name, stage=self.stage, mean=self.mean, std=self.std)
+    @property
+    def features(self): return sum(self.channels)
+    def settings(self): return dict(name=self.name, stages=list(self.stages), mean=self.mean, std=self.std)
 
     def forward(self,
         x:torch.Tensor # B x 1 x H x W in [0, 1]
-    )->torch.Tensor: # B x features x H/reduction x W/reduction
-        "The feature map"
+    )->list: # For each stage, float B x channels x H/reduction x W/reduction
+        "The feature maps"
         mean,std = (torch.as_tensor(o, device=x.device, dtype=x.dtype).view(-1,1,1) for o in (self.mean, self.std))
         x = ((x - mean)/std).expand(-1, 3, -1, -1)
-        return self.net(x.contiguous(memory_format=torch.channels_last))[0]
+        return self.net(x.contiguous(memory_format=torch.channels_last))
 
 # %% ../nbs/30_encoder.ipynb #cell-023
+def _blocks(fmap, grid, r):
+    "The mean of a feature map with cells of `r` pixels over each window, B x P x channels"
+    blocks = F.avg_pool2d(fmap, grid.window//r, stride=1)
+    ys,xs = ([o//r for o in at] for at in (grid.ys, grid.xs))
+    return blocks[:, :, ys][..., xs].flatten(2).transpose(1,2)
+
 def window_features(
     encoder:Encoder, # The encoder
     films:torch.Tensor, # B x 1 x H x W in [0, 1]
@@ -101,13 +109,11 @@ def window_features(
     "The feature of each window; `InputError` where `dense` does not fit the grid"
     if features == 'exact':
         windows = cut(films, grid, ps)
-        h = [encoder(w).mean((2,3)) for w in windows.flatten(0,1).split(bs)]
+        h = [torch.cat([o.mean((2,3)) for o in encoder(w)], 1) for w in windows.flatten(0,1).split(bs)]
         return torch.cat(h).view(*windows.shape[:2], -1)
     if features != 'dense': raise InputError(f"features is 'exact' or 'dense', not {features!r}")
-    r = encoder.reduction
+    r = max(encoder.reductions)
     if any(n % r for n in (*grid.ys, *grid.xs, grid.window)):
-        raise InputError(f'windows of {grid.window} every {grid.stride} pixels do not fall on the {r}-pixel cells of the encoder', do=f"choose sizes that {r} divides, an earlier stage, or features='exact'")
-    blocks = F.avg_pool2d(encoder(films), grid.window//r, stride=1)
-    ys,xs = ([o//r for o in at] for at in (grid.ys, grid.xs))
-    h = blocks[:, :, ys][..., xs].flatten(2).transpose(1,2)
+        raise InputError(f'windows of {grid.window} every {grid.stride} pixels do not fall on the {r}-pixel cells of the encoder', do=f"choose sizes that {r} divides, earlier stages, or features='exact'")
+    h = torch.cat([_blocks(o, grid, r) for o,r in zip(encoder(films), encoder.reductions)], 2)
     return h if ps is None else h[:, ps]

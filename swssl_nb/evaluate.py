@@ -21,7 +21,7 @@ def blind(
     case:Case # With its label, finding and lesions
 )->Case: # without
     "A copy of a case that knows nothing of its truth"
-    return Case(path=case.path, patient=case.patient, view=case.view, reader=case.reader)
+    return Case(path=case.path, patient=case.patient, view=case.view, frame=case.frame, reader=case.reader)
 
 # %% ../nbs/61_evaluate.ipynb #cell-011
 @dataclass(repr=False)

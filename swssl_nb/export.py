@@ -6,7 +6,7 @@
 __all__ = ['ramps', 'DetectorGraph']
 
 # %% ../nbs/52_export.ipynb #cell-003
-import warnings
+import copy, warnings
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
@@ -36,7 +36,8 @@ class DetectorGraph(nn.Module):
         detector:Detector # Calibrated or not
     ):
         super().__init__()
-        self.detector,self.names = detector,['score','heatmap']
+        self.detector,self.names = copy.copy(detector),['score','heatmap']
+        if hasattr(type(detector), 'fast'): self.detector.fast = detector.encoder # a tracer sees PyTorch, not into an engine
         for k,v in vars(detector).items():
             if isinstance(v, nn.Module): self.add_module(k, v) # a tracer takes weights from submodules only
         if detector.calibration is None: return

@@ -225,7 +225,7 @@ class SaladLoss(nn.Module):
 
 # %% ../nbs/41_salad.ipynb #cell-060
 class FilmLoader(DataLoader):
-    "Batches `(films, index)` of films held in memory, of at most `bs`, evenly filled"
+    "Batches `(films, index)` of prepared films, of at most `bs`, evenly filled"
     def __len__(self): return max(1, min(math.ceil(self.n/self.bs), self.n//2))
     def create_batches(self, samples):
         for index in torch.tensor(list(samples)).tensor_split(len(self)): yield torch.stack([self.dataset[i] for i in index.tolist()]), index
