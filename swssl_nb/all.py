@@ -24,6 +24,9 @@ from .swssl import *
 from .salad import *
 from .calibrate import *
 from .export import *
+from .intervals import *
+from .localise import *
+from .trivial import *
 from .metrics import *
 from .evaluate import *
 from .report import *

@@ -8,7 +8,7 @@ __all__ = ['layouts', 'train_options', 'read_cases', 'split_cases', 'unseen_case
            'evaluate', 'report', 'demo', 'parser', 'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
-import argparse, sys, time
+import argparse, os, sys, time
 from pathlib import Path
 from . import __version__
 from .core import InputError, read_json, write_json
@@ -237,6 +237,7 @@ def main(
     argv=None # Words of the command line, those of the process by default
 )->int: # Exit code: 0, or 2 for an error that the user can mend
     "Run a command; an `InputError` is one line on stderr"
+    os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # threads that wait must not spin: three times as fast where others use the machine
     args = parser().parse_args(argv)
     try: args.command(args)
     except (InputError, OSError) as e:

@@ -29,7 +29,7 @@ def demo_films(
 # %% ../nbs/75_demo.ipynb #cell-009
 def demo_swssl(train):
     "SWSSL, one short epoch"
-    learn = swssl_learner(train, crop=256, triples=32, lr=1e-5, seed=0)
+    learn = swssl_learner(train, crop=256, triples=32, seed=0)
     learn.fit(1)
     return learn.detector()
 
@@ -46,7 +46,8 @@ def short_figures(
     results # `Result` of each method, on the same films
 )->dict:
     "The figures of the demo, for JSON"
-    short = lambda f: dict(auroc=f['auroc'], auroc_ci=f['auroc_ci'], pointing_game=f['pointing_game']['rate'], pointing_game_ci=f['pointing_game']['ci'],
+    at = lambda f: f['localisation']['pointing_game']
+    short = lambda f: dict(auroc=f['auroc'], auroc_ci=f['auroc_ci'], pointing_game=at(f)['rate'], pointing_game_ci=at(f)['ci'],
         seconds_per_film=f['seconds_per_film'])
     return dict({o.figures['method']: short(o.figures) for o in results}, trivial={k: o['auroc'] for k,o in results[0].figures['trivial'].items()})
 

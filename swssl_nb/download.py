@@ -154,9 +154,8 @@ sources = dict(
 sources.update(
     mias=Source('mini-MIAS mammograms', 'research only, by the licence agreement on the page', 'http://peipa.essex.ac.uk/info/mias.html',
         {'images.tar.gz': 'http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz'},
-        ('Read the licence agreement first: downloading agrees to it. The address is plain HTTP, so the hash seen first proves little.',
-         'Write {}/labels.csv from images/Info.txt: columns file, pair (film 2k-1 and 2k are pair k), abnormal (0 or 1), finding, x, y_from_top (1024 - y), radius.'),
-        ('labels.csv', 'images/mdb001.pgm ... images/mdb322.pgm', 'images/Info.txt'), "mias('{}')"),
+        ('Read the licence agreement first: downloading agrees to it. The address is plain HTTP, so the hash seen first proves little.',),
+        ('images/mdb001.pgm ... images/mdb322.pgm', 'images/Info.txt'), "mias('{}')"),
     mura=Source('MURA v1.1, films of the arm', 'Stanford research use agreement, for registered users', 'https://stanfordmlgroup.github.io/competitions/mura/', {},
         ('Open the page, register, and accept the research use agreement.', 'Download MURA-v1.1.zip by the link that Stanford then gives you.', 'Unpack it into the folder {}.'),
         ('MURA-v1.1/train_image_paths.csv', 'MURA-v1.1/train_labeled_studies.csv', 'MURA-v1.1/valid_image_paths.csv', 'MURA-v1.1/valid_labeled_studies.csv',

@@ -83,14 +83,37 @@ def nih(
     return _nih_official(root, tables[0], strict)
 
 # %% ../nbs/13_film_sets.ipynb #cell-027
-def mias(
-    path, # Folder with `labels.csv` and `images/`
-    strict:bool=False # Stop at the first film that must be left out
-)->Cases: # Circles are the lesions, a pair is the patient
-    "The mammograms of mini-MIAS"
-    return csv_cases(path, name='mias', strict=strict)
+_mias_line = re.compile(r'(?P<file>mdb(?P<n>\d{3})) (?P<tissue>[FGD]) (?P<finding>[A-Z]{4})(?: (?P<severity>[BM])(?: (?P<x>\d+) (?P<y>\d+) (?P<radius>\d+))?)?')
 
-# %% ../nbs/13_film_sets.ipynb #cell-031
+def _mias_info(path):
+    "One row for each line about a lesion or a normal film in Info.txt"
+    rows = [m.groupdict() for m in map(_mias_line.match, path.read_text(encoding='latin-1').splitlines()) if m]
+    if not rows: raise InputError('has no line like `mdb001 G CIRC B 535 425 197`', path, 'take the Info.txt of mini-MIAS')
+    t = pd.DataFrame(rows)
+    n,circled = t.n.astype(int),t.x.notna()
+    circle = t[['x','y','radius']].where(circled, 0).astype(float)
+    t['circles'] = [[[x, 1024-y, r]] if known else [] for (x,y,r),known in zip(circle.values, circled)]
+    return t.assign(patient=((n+1)//2).astype(str), laterality=np.where(n%2, 'R', 'L'), view='MLO', label=(t.finding!='NORM').astype(int))
+
+# %% ../nbs/13_film_sets.ipynb #cell-028
+def mias(
+    path, # Folder with the owners' `Info.txt` and the films `mdb001.pgm` (or .png) ... anywhere below it; or with a `labels.csv`
+    strict:bool=False # Stop at the first film that must be left out
+)->Cases: # Circles are the lesions, a pair is the patient; `InputError` where there is neither table
+    "The mammograms of mini-MIAS"
+    root = Path(path)
+    if root.is_file() or (root/'labels.csv').exists(): return csv_cases(root, name='mias', strict=strict)
+    info = next(iter(sorted(root.rglob('Info.txt'))), None) if root.is_dir() else None
+    if info is None: raise InputError('no Info.txt and no labels.csv here', root, 'give the folder of the mini-MIAS films with their table')
+    t,films = _mias_info(info),{o.stem: str(o) for o in find_films(root)}
+    g = t.groupby('file')
+    t = t.assign(circles=t.file.map(g.circles.sum()), finding=t.file.map(g.finding.agg(lambda o: '|'.join(dict.fromkeys(o))))).drop_duplicates('file')
+    there = t.file.isin(list(films))
+    left = [(o, 'no such film below the folder') for o in t.file[~there]]
+    t = t[there].assign(path=t.file.map(films)).drop(columns=['n','x','y','radius','file'])
+    return Cases(t, name='mias', left_out=leave_out(left, info, strict))
+
+# %% ../nbs/13_film_sets.ipynb #cell-034
 def _mura_root(path):
     "The folder that holds the tables"
     for o in (path, path/'MURA-v1.1'):
@@ -114,7 +137,7 @@ def _mura_part(root, split):
         else: rows.append(dict(path=str(root/at), patient=m[2], study='/'.join(m.group(1, 2, 3)), view=m[1], label=int(label), split='train' if split=='train' else 'test'))
     return rows,left
 
-# %% ../nbs/13_film_sets.ipynb #cell-033
+# %% ../nbs/13_film_sets.ipynb #cell-036
 def mura(
     path, # The folder `MURA-v1.1`, or the one that holds it
     strict:bool=False # Stop at the first film that must be left out
@@ -126,7 +149,7 @@ def mura(
     if not rows: raise InputError(f'none of the films in its tables can be taken in; the first: {left[0][0]}: {left[0][1]}', root, 'unpack the films there')
     return Cases(pd.DataFrame(rows), name='mura', left_out=leave_out(left, root, strict))
 
-# %% ../nbs/13_film_sets.ipynb #cell-040
+# %% ../nbs/13_film_sets.ipynb #cell-043
 def read_dbt(
     path, # Multi-frame DICOM file
     frame:int, # Slice, from 0
@@ -138,7 +161,7 @@ def read_dbt(
     lies = 'L' if x[:,:middle].sum() >= x[:,-middle:].sum() else 'R'
     return x[::-1,::-1].copy() if sides and sides.get(str(path), lies)!=lies else x
 
-# %% ../nbs/13_film_sets.ipynb #cell-046
+# %% ../nbs/13_film_sets.ipynb #cell-049
 _volume = ['PatientID','StudyUID','View']
 
 def _dbt_table(root, kind, split, columns):
@@ -158,7 +181,7 @@ def _dbt_file(root, *names):
         alone = list(o.parent.glob('*.dcm')) # other versions of the downloader number the files otherwise
         if len(alone)==1: return alone[0]
 
-# %% ../nbs/13_film_sets.ipynb #cell-048
+# %% ../nbs/13_film_sets.ipynb #cell-051
 def _n_frames(path):
     "How many slices a volume has, by its header; `InputError` where it has none"
     with warnings.catch_warnings():
@@ -179,7 +202,7 @@ def _dbt_slices(path, boxes, slices):
     if any(not 0<=s<n for s in boxes): raise InputError(f'has a box on slice {max(boxes)} and only {n} slices')
     return (range(n) if slices=='all' else sorted(boxes) or [n//2]),n
 
-# %% ../nbs/13_film_sets.ipynb #cell-049
+# %% ../nbs/13_film_sets.ipynb #cell-052
 _dbt_kinds = ['Normal','Actionable','Benign','Cancer']
 
 def _dbt_part(root, split, slices):
@@ -201,7 +224,7 @@ def _dbt_part(root, split, slices):
                       finding='' if label==0 else finding, boxes=mine.get(s, []), split=split.removesuffix('ation'), slices=n) for s in take]
     return rows,left
 
-# %% ../nbs/13_film_sets.ipynb #cell-050
+# %% ../nbs/13_film_sets.ipynb #cell-053
 def bcs_dbt(
     path, # Folder with the tables, and the volumes where these say
     slices:str='few', # `few`: those with a box, and the middle one of a volume without; or `all`
@@ -217,7 +240,7 @@ def bcs_dbt(
     sides = {p:s for p,s in zip(t.path, t.laterality) if s}
     return Cases(t, partial(read_dbt, sides=sides), name='bcs_dbt', left_out=leave_out(left, root, strict))
 
-# %% ../nbs/13_film_sets.ipynb #cell-063
+# %% ../nbs/13_film_sets.ipynb #cell-066
 LAYOUTS = dict(kermany=kermany, nih=nih, mias=mias, mura=mura, bcs_dbt=bcs_dbt, folder=folder, csv=csv_cases)
 
 def layout_cases(
