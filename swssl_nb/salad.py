@@ -349,7 +349,7 @@ def memory_distance(
     if rule == 'weighted':
         share = (cosine/temperature).softmax(1)
         cosine = (z*F.normalize((share[...,None]*slots[which]).sum(1))).sum(1, keepdim=True)
-    return cosine.clamp(-1, 1).arccos().mean(1)/math.pi
+    return cosine.clamp(-1, 1).acos().mean(1)/math.pi
 
 # %% ../nbs/41_salad.ipynb #cell-096
 def redraw_error(
@@ -358,7 +358,7 @@ def redraw_error(
 )->torch.Tensor: # float32 B x H x W, grey levels from 0 to 1
     "Absolute difference, smoothed"
     error = (redrawn - x).abs().mean(1, keepdim=True)/2
-    sigma = x.shape[-1]/64
+    sigma = int(x.shape[-1])/64 # a tracer would hand on a tensor
     return gaussian_blur(error, 2*math.ceil(3*sigma) + 1, sigma)[:,0]
 
 # %% ../nbs/41_salad.ipynb #cell-099
