@@ -56,18 +56,25 @@ def _options(args, *names):
     "The options that the user gave, for the learner; the others keep the learner's defaults"
     return {o: getattr(args, o) for o in names if getattr(args, o) is not None}
 
+def _prepare(args, size):
+    "How films are brought to working size, `size` pixels unless the user said"
+    from swssl_nb.radiograph import Prepare
+    try: percentiles = args.percentiles and tuple(float(o) for o in args.percentiles.split(','))
+    except ValueError: raise InputError(f'the percentiles are LOW,HIGH, not {args.percentiles!r}', do='give two numbers, as 0.5,99.5') from None
+    return Prepare(args.size or size, args.equalize, args.fit, args.trim, percentiles)
+
 def fit_swssl(args, train, valid):
     "A trained SWSSL learner"
     from swssl_nb.swssl import swssl_learner
-    learn = swssl_learner(train, valid=valid, seed=args.seed, strict=args.strict, equalize=args.equalize,
-        **_options(args, 'encoder', 'weights', 'size', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr'))
+    learn = swssl_learner(train, valid=valid, seed=args.seed, strict=args.strict, size=_prepare(args, 1024),
+        **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr'))
     learn.fit(3 if args.epochs is None else args.epochs)
     return learn
 
 def fit_salad(args, train, valid):
     "A trained SALAD learner"
     from swssl_nb.salad import salad_learner
-    learn = salad_learner(train, seed=args.seed, strict=args.strict, equalize=args.equalize, **_options(args, 'net', 'weights', 'size', 'bs'))
+    learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), **_options(args, 'net', 'weights', 'bs'))
     learn.fit_rounds(rounds=10 if args.rounds is None else args.rounds, epochs=50 if args.epochs is None else args.epochs, **_options(args, 'lr'))
     return learn
 
@@ -211,6 +218,9 @@ def _train_parser(commands):
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
     p.add_argument('--score', choices=('ours', 'paper', 'released'), default='ours', help="swssl: our score, the paper's, or the authors' program's (ours)")
     p.add_argument('--equalize', action='store_true', help='equalise the histogram of each film')
+    p.add_argument('--fit', choices=('stretch', 'letterbox'), default='stretch', help='to the working size (stretch)')
+    p.add_argument('--trim', action='store_true', help='cut the margins of the collimator off')
+    p.add_argument('--percentiles', metavar='LOW,HIGH', help='grey levels set to black and white, percent; for example 0.5,99.5')
     for name,value,text in (('valid', 0.2, 'share of patients to calibrate on'), ('test', 0.2, 'share of patients left out'), ('false-positive-rate', 0.1, 'share of normal films that may be flagged')):
         p.add_argument(f'--{name}', type=float, default=value, metavar='FLOAT', help=f'{text} ({value})')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of the split and the training (0)')

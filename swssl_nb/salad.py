@@ -64,7 +64,7 @@ def as_input(
     "Prepared films as the networks take them"
     return (x.float()*2 - 1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
-# %% ../nbs/41_salad.ipynb #cell-019
+# %% ../nbs/41_salad.ipynb #cell-018
 class Autoencoder(nn.Module):
     "Film -> film redrawn, and embedding. A subclass gives `encode` and `decode`"
     bf16 = False # set where training shall use bfloat16
@@ -77,7 +77,7 @@ class Autoencoder(nn.Module):
         if redrawn.shape[2:] != x.shape[2:]: redrawn = F.interpolate(redrawn, x.shape[2:], mode='bilinear')
         return redrawn, z
 
-# %% ../nbs/41_salad.ipynb #cell-021
+# %% ../nbs/41_salad.ipynb #cell-020
 class UNetAutoencoder(Autoencoder):
     "The autoencoder `unet` of SALAD: everything the decoder knows of a film is in `z`"
     name, widths = 'unet', (16, 32, 64, 128, 256, 512, 1024)
@@ -97,7 +97,7 @@ class UNetAutoencoder(Autoencoder):
         return z, z
     def decode(self, code): return self.up(self.spread(code[:,:,None,None]))
 
-# %% ../nbs/41_salad.ipynb #cell-027
+# %% ../nbs/41_salad.ipynb #cell-026
 class ResNetAutoencoder(Autoencoder):
     "The autoencoder `resnet18` of SALAD: `z` from the pooled features, the film from the last feature map"
     name = 'resnet18'
@@ -116,7 +116,7 @@ class ResNetAutoencoder(Autoencoder):
         return F.normalize(self.squeeze(code.mean((2,3))).float()), code
     def decode(self, code): return self.up(code)
 
-# %% ../nbs/41_salad.ipynb #cell-031
+# %% ../nbs/41_salad.ipynb #cell-030
 def autoencoder(
     net:str='unet', # `'unet'` or `'resnet18'`
     size:int=256, # Side of the films, pixels
@@ -129,7 +129,7 @@ def autoencoder(
     made = UNetAutoencoder(size, dim) if net == 'unet' else ResNetAutoencoder(size, dim, weights)
     return made.to(memory_format=torch.channels_last)
 
-# %% ../nbs/41_salad.ipynb #cell-034
+# %% ../nbs/41_salad.ipynb #cell-033
 class InstanceMemory(nn.Module):
     "One slot for each training film, and which films are anchors with which neighbours"
     def __init__(self,
@@ -146,7 +146,7 @@ class InstanceMemory(nn.Module):
         self.register_buffer('neighbours', torch.zeros(n, self.k, dtype=torch.long))
     def __len__(self): return len(self.slots)
 
-# %% ../nbs/41_salad.ipynb #cell-036
+# %% ../nbs/41_salad.ipynb #cell-035
 @patch
 @torch.no_grad()
 def update(self:InstanceMemory,
@@ -156,7 +156,7 @@ def update(self:InstanceMemory,
     "Move the slots of the batch towards its embeddings"
     self.slots[index] = F.normalize(self.slots[index].lerp(z.detach().to(self.slots), self.momentum))
 
-# %% ../nbs/41_salad.ipynb #cell-039
+# %% ../nbs/41_salad.ipynb #cell-038
 @patch
 @torch.no_grad()
 def entropy(self:InstanceMemory,
@@ -166,7 +166,7 @@ def entropy(self:InstanceMemory,
     log_p = (F.log_softmax(o @ self.slots.T/self.temperature, dim=1) for o in self.slots.split(block))
     return torch.cat([-(o.exp()*o).sum(1) for o in log_p])
 
-# %% ../nbs/41_salad.ipynb #cell-042
+# %% ../nbs/41_salad.ipynb #cell-041
 @patch
 @torch.no_grad()
 def nearest(self:InstanceMemory,
@@ -180,7 +180,7 @@ def nearest(self:InstanceMemory,
         out.append(cosine.topk(self.k, dim=1).indices)
     return torch.cat(out)
 
-# %% ../nbs/41_salad.ipynb #cell-045
+# %% ../nbs/41_salad.ipynb #cell-044
 @patch
 def discover(self:InstanceMemory,
     round:int # 0 to 10
@@ -192,7 +192,7 @@ def discover(self:InstanceMemory,
     self.anchors[self.entropy().argsort(stable=True)[:len(self)*round//10]] = True
     self.neighbours.copy_(self.nearest())
 
-# %% ../nbs/41_salad.ipynb #cell-049
+# %% ../nbs/41_salad.ipynb #cell-048
 def contrast_loss(
     z:torch.Tensor, # float32 B x dim, embeddings of length 1
     index:torch.Tensor, # int64 B, which training films they are
@@ -204,7 +204,7 @@ def contrast_loss(
     near = near.masked_fill(~memory.anchors[index,None], float('-inf'))
     return -torch.cat([itself, near], dim=1).logsumexp(1).mean()
 
-# %% ../nbs/41_salad.ipynb #cell-054
+# %% ../nbs/41_salad.ipynb #cell-053
 class SaladLoss(nn.Module):
     "Reconstruction and contrast; keeps the parts of the last batch in `parts`"
     def __init__(self,
@@ -223,14 +223,14 @@ class SaladLoss(nn.Module):
         self.parts = dict(reconstruction=rec.detach(), contrast=contrast.detach(), anchors=self.memory.anchors.sum())
         return self.w_rec*rec + self.w_contrast*contrast
 
-# %% ../nbs/41_salad.ipynb #cell-060
+# %% ../nbs/41_salad.ipynb #cell-059
 class FilmLoader(DataLoader):
     "Batches `(films, index)` of prepared films, of at most `bs`, evenly filled"
     def __len__(self): return max(1, min(math.ceil(self.n/self.bs), self.n//2))
     def create_batches(self, samples):
         for index in torch.tensor(list(samples)).tensor_split(len(self)): yield torch.stack([self.dataset[i] for i in index.tolist()]), index
 
-# %% ../nbs/41_salad.ipynb #cell-064
+# %% ../nbs/41_salad.ipynb #cell-063
 class FilmViews(Callback):
     "`(films, index)` -> input `(x,)` and target `(x, index)`, each film mirrored with probability `flip` in training"
     order = -5
@@ -241,20 +241,20 @@ class FilmViews(Callback):
         x = as_input(x)
         self.learn.xb, self.learn.yb = (x,), (x, index)
 
-# %% ../nbs/41_salad.ipynb #cell-066
+# %% ../nbs/41_salad.ipynb #cell-065
 class SaladMemory(Callback):
     "After each step, move the memory towards the batch's embeddings"
     def after_step(self): self.model.memory.update(self.yb[1], self.pred[1])
     def before_validate(self): raise CancelValidException()
 
-# %% ../nbs/41_salad.ipynb #cell-068
+# %% ../nbs/41_salad.ipynb #cell-067
 class NeighbourRounds(Callback):
     "Choose anchors and neighbours afresh at the start of each round"
     def __init__(self, epochs=50): self.epochs = epochs
     def before_epoch(self):
         if self.epoch % self.epochs == 0: self.model.memory.discover(self.epoch//self.epochs)
 
-# %% ../nbs/41_salad.ipynb #cell-069
+# %% ../nbs/41_salad.ipynb #cell-068
 class LossPart(Metric):
     "The mean of one part of the loss over an epoch"
     def __init__(self, part): self.part = part
@@ -267,7 +267,7 @@ class LossPart(Metric):
     @property
     def value(self): return (self.total/self.n).item() if self.n else None
 
-# %% ../nbs/41_salad.ipynb #cell-071
+# %% ../nbs/41_salad.ipynb #cell-070
 class FreshNorm(Callback):
     "At the end of training, measure the statistics of batch norm anew over the training films"
     def after_fit(self):
@@ -279,7 +279,7 @@ class FreshNorm(Callback):
             for x,_ in self.dls.train: self.model(as_input(x.to(next(self.model.parameters()).device)))
         for o in norms: o.momentum = 0.1
 
-# %% ../nbs/41_salad.ipynb #cell-073
+# %% ../nbs/41_salad.ipynb #cell-072
 class SaladModel(nn.Module):
     "The network, and the memory of the films it is trained on"
     def __init__(self, net, memory):
@@ -287,11 +287,11 @@ class SaladModel(nn.Module):
         self.net,self.memory = net,memory
     def forward(self, x): return self.net(x)
 
-# %% ../nbs/41_salad.ipynb #cell-075
+# %% ../nbs/41_salad.ipynb #cell-074
 def salad_learner(
     cases:Cases, # Normal films, at least two
     net:str='unet', # `'unet'` or `'resnet18'`
-    size:int=256, # Side the films are brought to, pixels, at least 64
+    size=256, # Side the films are brought to, pixels, at least 64; or a square `Prepare` with all its options
     bs:int=32, # Films in a batch, at most; at least two
     dim:int=200, # Length of the embedding
     weights=None, # For `resnet18`: a file, `'hub'` or `'random'`
@@ -302,7 +302,7 @@ def salad_learner(
     momentum:float=0.5, # How far a slot moves towards a new embedding
     temperature:float=0.1, # Of the softmax over the slots
     flip:float=0.5, # Probability that a training film is mirrored
-    equalize:bool=False, # Equalise each film's histogram
+    equalize:bool=False, # Equalise each film's histogram; a `Prepare` says that itself
     strict:bool=False, # Stop at the first film that cannot be read
     seed:int=0 # Makes two runs equal, bit for bit
 )->Learner:
@@ -310,9 +310,11 @@ def salad_learner(
     if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
     if bs < 2: raise InputError('a batch holds at least 2 films')
     set_seeds(seed)
-    net = autoencoder(net, size, dim, weights)
+    prepare = size if isinstance(size, Prepare) else Prepare(size, equalize)
+    if prepare.size[0] != prepare.size[1]: raise InputError(f'SALAD takes square films, not {prepare.size}', do='give one number as size')
+    net = autoencoder(net, prepare.size[0], dim, weights)
     net.bf16 = has_bf16()
-    films = PreparedFilms(cases, Prepare(size, equalize), strict)
+    films = PreparedFilms(cases, prepare, strict)
     memory = InstanceMemory(len(films), dim, k, momentum, temperature)
     dls = DataLoaders(*[FilmLoader(films, bs=bs, shuffle=o) for o in (True, False)], device=default_device())
     metrics = [LossPart('reconstruction'), LossPart('contrast'), ValueMetric(lambda: int(memory.anchors.sum()), 'anchors')]
@@ -322,7 +324,7 @@ def salad_learner(
     learn.films = films
     return learn
 
-# %% ../nbs/41_salad.ipynb #cell-077
+# %% ../nbs/41_salad.ipynb #cell-076
 @patch
 def fit_rounds(self:Learner,
     rounds:int=10, # Rounds after round 0, at most 10
@@ -335,7 +337,7 @@ def fit_rounds(self:Learner,
     if not 0 <= rounds <= 10 or epochs < 1: raise InputError(f'rounds={rounds} and epochs={epochs} cannot be trained', do='0 to 10 rounds of at least 1 epoch')
     self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *L(cbs)])
 
-# %% ../nbs/41_salad.ipynb #cell-090
+# %% ../nbs/41_salad.ipynb #cell-089
 def memory_distance(
     z:torch.Tensor, # B x dim, embeddings of films
     slots:torch.Tensor, # N x dim, the memory
@@ -351,7 +353,7 @@ def memory_distance(
         cosine = (z*F.normalize((share[...,None]*slots[which]).sum(1))).sum(1, keepdim=True)
     return cosine.clamp(-1, 1).acos().mean(1)/math.pi
 
-# %% ../nbs/41_salad.ipynb #cell-096
+# %% ../nbs/41_salad.ipynb #cell-095
 def redraw_error(
     redrawn:torch.Tensor, # B x 3 x H x W in [-1, 1]
     x:torch.Tensor # B x 3 x H x W in [-1, 1]
@@ -361,7 +363,7 @@ def redraw_error(
     sigma = int(x.shape[-1])/64 # a tracer would hand on a tensor
     return gaussian_blur(error, 2*math.ceil(3*sigma) + 1, sigma)[:,0]
 
-# %% ../nbs/41_salad.ipynb #cell-099
+# %% ../nbs/41_salad.ipynb #cell-098
 class SaladDetector(Detector):
     "SALAD, fitted: the angle to the memory as score, the error of redrawing as heatmap"
     method = 'salad'
@@ -383,7 +385,7 @@ class SaladDetector(Detector):
         net.load_state_dict({k[4:]: v for k,v in arrays.items() if k.startswith('net.')})
         return cls(net, arrays['slots'], prepare, **o)
 
-# %% ../nbs/41_salad.ipynb #cell-101
+# %% ../nbs/41_salad.ipynb #cell-100
 @patch
 @torch.no_grad()
 def encoded(self:SaladModel,
@@ -395,7 +397,7 @@ def encoded(self:SaladModel,
     device = next(self.parameters()).device
     return torch.cat([self.net.encode(as_input(x.to(device)))[0] for x,_ in FilmLoader(films, bs=bs)])
 
-# %% ../nbs/41_salad.ipynb #cell-103
+# %% ../nbs/41_salad.ipynb #cell-102
 @patch
 @torch.inference_mode(False)
 def to_detector(self:SaladModel,

@@ -164,11 +164,11 @@ def swssl_learner(
     encoder:str='tf_efficientnet_lite0', # timm model
     stages=(-2,-1), # Of the encoder, see `Encoder`; the paper's is `(-1,)`
     weights=None, # See `backbone`
-    size=1024, # Working size, pixels: one number or (H, W)
+    size=1024, # Working size, pixels: one number or (H, W); or a `Prepare` with all its options
     window:int=128, # Side of a window, pixels
     stride:int=32, # Step between windows, pixels
     edge:str='exact', # See `starts`
-    equalize:bool=False, # Equalise each film's histogram
+    equalize:bool=False, # Equalise each film's histogram; a `Prepare` says that itself
     features:str='dense', # `'exact'` or `'dense'`, see `window_features`
     crop:int=384, # Side of a training crop, `dense` only
     triples:int=None, # Triples a film and epoch: 64 for `dense`, 1 for `exact` as published
@@ -186,7 +186,7 @@ def swssl_learner(
     if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
     set_seeds(seed)
     triples,bs = triples or (64 if features == 'dense' else 1), bs or (4 if features == 'dense' else 300)
-    prepare = Prepare(size, equalize)
+    prepare = size if isinstance(size, Prepare) else Prepare(size, equalize)
     grid = Grid(prepare.size, window, stride, edge)
     encoder = Encoder(encoder, stages, weights)
     films = PreparedFilms(cases, prepare, strict)
