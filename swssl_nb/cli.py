@@ -68,7 +68,8 @@ def fit_swssl(args, train, valid):
     from swssl_nb.swssl import swssl_learner
     learn = swssl_learner(train, valid=valid, seed=args.seed, strict=args.strict, size=_prepare(args, 1024),
         **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr'))
-    learn.fit(3 if args.epochs is None else args.epochs)
+    if not args.epochs: print('the encoder stays as it came; --epochs N trains it', flush=True)
+    learn.fit(args.epochs or 0)
     return learn
 
 def fit_salad(args, train, valid):
@@ -202,7 +203,7 @@ def _data(p):
 
 # %% ../nbs/80_cli.ipynb #cell-023
 train_options = dict(
-    epochs=(int, 'epochs, for salad in each round (3; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
+    epochs=(int, 'epochs, for salad in each round (0, the encoder as it came; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
     size=(int, 'working size, pixels (1024; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
     stride=(int, 'swssl: step between windows, pixels (32)'), crop=(int, 'swssl: side of a training crop, pixels (384)'),
     triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (1e-4)'),
