@@ -65,9 +65,10 @@ def _prepare(args, size):
 
 def fit_swssl(args, train, valid):
     "A trained SWSSL learner"
-    from swssl_nb.swssl import swssl_learner
-    learn = swssl_learner(train, valid=valid, seed=args.seed, strict=args.strict, size=_prepare(args, 1024),
-        **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr'))
+    from swssl_nb.swssl import presets, swssl_learner
+    settings = {**presets[args.preset], **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr')}
+    settings['size'] = _prepare(args, settings.get('size', 1024))
+    learn = swssl_learner(train, valid=valid, seed=args.seed, strict=args.strict, **settings)
     if not args.epochs: print('the encoder stays as it came; --epochs N trains it', flush=True)
     learn.fit(args.epochs or 0)
     return learn
@@ -76,7 +77,8 @@ def fit_salad(args, train, valid):
     "A trained SALAD learner"
     from swssl_nb.salad import salad_learner
     learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), **_options(args, 'net', 'weights', 'bs'))
-    learn.fit_rounds(rounds=10 if args.rounds is None else args.rounds, epochs=50 if args.epochs is None else args.epochs, **_options(args, 'lr'))
+    rounds,epochs = dict(paper=(10, 50), quick=(2, 4))[args.schedule]
+    learn.fit_rounds(rounds=rounds if args.rounds is None else args.rounds, epochs=epochs if args.epochs is None else args.epochs, **_options(args, 'lr'))
     return learn
 
 def detector_options(args)->dict:
@@ -217,6 +219,8 @@ def _train_parser(commands):
     p.add_argument('--out', required=True, metavar='RUN', help='run folder to write')
     for name,(kind,text) in train_options.items(): p.add_argument(f'--{name}', type=kind, metavar=kind.__name__.upper(), help=text)
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
+    p.add_argument('--preset', choices=('chest', 'dbt', 'quick'), default='chest', help='swssl: settings of the paper for chest films or tomosynthesis, or quick ones (chest)')
+    p.add_argument('--schedule', choices=('paper', 'quick'), default='paper', help='salad: 10 rounds of 50 epochs, or 2 of 4 (paper)')
     p.add_argument('--score', choices=('ours', 'paper', 'released'), default='ours', help="swssl: our score, the paper's, or the authors' program's (ours)")
     p.add_argument('--equalize', action='store_true', help='equalise the histogram of each film')
     p.add_argument('--fit', choices=('stretch', 'letterbox'), default='stretch', help='to the working size (stretch)')
