@@ -204,7 +204,11 @@ def read_table(
     "A CSV as a table; blank lines are passed over"
     path = Path(path)
     if not path.is_file(): raise InputError('no such file', path, 'check the path')
-    try: t = pd.read_csv(path, names=names, dtype={o:str for o in _as_text}, skipinitialspace=True, encoding='utf-8-sig', skip_blank_lines=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('error', pd.errors.ParserWarning)
+            t = pd.read_csv(path, names=names, index_col=False, dtype={o:str for o in _as_text}, skipinitialspace=True, encoding='utf-8-sig', skip_blank_lines=False)
+    except pd.errors.ParserWarning: raise InputError('has rows with more cells than its first line names', path, 'take the surplus commas away') from None
     except UnicodeDecodeError: raise InputError('is not UTF-8', path, 'save the table as UTF-8') from None
     except (ValueError, OSError) as e: raise InputError(f'not readable as a CSV ({type(e).__name__})', path, 'save the table again') from None
     t = t.dropna(how='all')
@@ -276,7 +280,7 @@ def _csv_rows(t, folder, file, label):
     said = {k:t[c] for k,o in _also.items() for c in [next((c for c in o if c in t), None)] if c is not None}
     known = dict(path=t[file].map(lambda o: find_film(folder, o)), label=t[label].map({'0':0, '1':1, '0.0':0, '1.0':1, '-1':-1}), boxes=boxes, circles=circles,
         frame=pd.to_numeric(t['frame'], errors='coerce') if 'frame' in t else np.nan, finding='', patient=t[file]) | said
-    return pd.DataFrame(known, index=t.index).join(t.drop(columns=[c for c in t if c in (*case_columns,*_as_text,'side','nih_labels','reader','masker','mask','radiograph')]))
+    return pd.DataFrame(known, index=t.index).join(t.drop(columns=[c for c in t if c in (*case_columns,*_as_text,'side','nih_labels','reader','masker','mask','radiograph','self','_read')]))
 
 # %% ../nbs/11_datasets.ipynb #cell-066
 def _row_faults(t, rows, file, label):
@@ -299,6 +303,7 @@ def csv_cases(
     t = read_table(path)
     file,label = find_column(t, ('path','file'), path),find_column(t, ('label','abnormal'), path)
     rows = _csv_rows(t, path.parent, file, label)
+    if 'split' in rows: rows['split'] = rows['split'].astype(str).str.strip().str.lower().map(lambda o: _splits.get(o, o))
     why = _row_faults(t, rows, file, label)
     left = [('a row' if pd.isna(t[file][i]) else t[file][i], f'{why[i]} (line {i+2} of {path.name})') for i in t.index[why!='']]
     leave_out(left, path, strict)
@@ -308,6 +313,7 @@ def csv_cases(
 # %% ../nbs/11_datasets.ipynb #cell-079
 _splits = dict(train='train', valid='valid', val='valid', validation='valid', test='test')
 _normal_names = ('normal','good','0.normal')
+_class_names = (*_normal_names,'normals','healthy','abnormal','1.abnormal','pneumonia','sick','training','testing')
 
 def _folders(film, root):
     "(split, folders below it) of a film"
@@ -337,8 +343,16 @@ def _folder_row(film, root, classes, splits):
     if splits and not split: raise InputError('lies outside the folders train, valid and test', film, 'move it into one of them')
     if classes and not parts and split!='train': raise InputError('lies beside the folder of normals, so it has no label', film, 'move it into a folder')
     kind,parts = (parts[0],parts[1:]) if classes and parts else ('',parts)
+    facts = header_facts(film)
+    if not parts and 'study' in facts: facts.setdefault('patient', facts['study']) # an export without ids: at least a study stays together
     return dict(path=str(film), patient=parts[0] if parts else film.relative_to(root).as_posix(), split=split, finding=kind,
-                label=int(kind.lower() not in (*_normal_names, ''))) | header_facts(film)
+                label=int(kind.lower() not in (*_normal_names, ''))) | facts
+
+def _refuse_classes(films, root):
+    "`InputError` for a folder whose name is that of a class, where it cannot be one: its films would all be taken as normal"
+    for film in films:
+        odd = [o for o in film.relative_to(root).parent.parts if o.lower() in _class_names]
+        if odd: raise InputError(f'lies in a folder {odd[0]!r}, which says no label there', film, 'name the folders `normal` and others, right below the data, or below train, valid and test')
 
 # %% ../nbs/11_datasets.ipynb #cell-083
 def folder(
@@ -350,6 +364,8 @@ def folder(
     if root.is_file(): raise InputError('is a file', root, 'give a folder')
     films,left = find_named_films(root)
     places = [_folders(o, root) for o in films]
+    if not films: raise InputError(f'none of its {len(left)} films can be taken in; the first: {left[0][0]}: {left[0][1]}', root, 'rename them')
     classes,splits = any(p and p[0].lower() in _normal_names for _,p in places),any(s for s,_ in places)
+    if not classes: _refuse_classes(films, root)
     t = pd.DataFrame([_folder_row(o, root, classes, splits) for o in films])
     return Cases(t if splits else t.drop(columns='split'), name=root.resolve().name, left_out=leave_out(left, root, strict))

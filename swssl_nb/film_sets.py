@@ -39,6 +39,7 @@ def kermany(
         films,odd = find_named_films(root/s/c); left += odd
         rows += [dict(path=str(o), patient=_kermany_patient(o.name, l), label=l, split='test' if s=='test' else 'train',
                       finding=(re.findall('bacteria|virus', o.name.lower()) or [''])[0]) for o in films]
+    if not rows: raise InputError(f'none of its {len(left)} films can be taken in; the first: {left[0][0]}: {left[0][1]}', root, 'rename them')
     return Cases(pd.DataFrame(rows), name='kermany', left_out=leave_out(left, root, strict))
 
 # %% ../nbs/13_film_sets.ipynb #cell-019
@@ -55,12 +56,23 @@ def _nih_boxes(path):
 # %% ../nbs/13_film_sets.ipynb #cell-020
 _nih_columns = dict(patient='Patient ID', view='View Position', age='Patient Age', sex='Patient Gender', finding='Finding Labels')
 
+def _one_of_each(films):
+    "File name -> its path, that in a folder `images` or `images_001` where there are several; names that stay doubtful are left out"
+    paths,left = {},[]
+    for o in films: paths.setdefault(o.name, []).append(o)
+    for name,found in paths.items():
+        best = [o for o in found if re.fullmatch(r'images(_\d+)?', o.parent.name)]
+        paths[name] = best if len(best)==1 else found
+        if len(paths[name])>1: left.append((name, f'is there {len(found)} times, as {found[0]} and {found[1]}'))
+    return {k: str(o[0]) for k,o in paths.items() if len(o)==1},left
+
 def _nih_official(root, path, strict):
     "The films of the official NIH table that are there"
     t = read_table(path).rename(columns={'Patient Sex':'Patient Gender'})
     for c in ('Image Index', *_nih_columns.values()): find_column(t, (c,), path)
     films,left = find_named_films(root)
-    where,lists,boxes = {o.name:str(o) for o in films},_nih_lists(root),_nih_boxes(root/'BBox_List_2017.csv')
+    (where,twice),lists,boxes = _one_of_each(films),_nih_lists(root),_nih_boxes(root/'BBox_List_2017.csv')
+    left += twice
     there,again = t['Image Index'].isin(list(where)),t['Image Index'].duplicated()
     if not there.any(): raise InputError('none of the films in this table is below its folder', path, 'unpack images_001.tar.gz to images_012.tar.gz there')
     left += [(t['Image Index'][i], f"{'is not in the folder' if not there[i] else 'is named twice'} (line {i+2} of {path.name})") for i in t.index[~there | again]]
@@ -82,7 +94,7 @@ def nih(
     if not tables: raise InputError('no Data_Entry_2017_v2020.csv and no labels.csv here', root, 'give the folder of the NIH films with their table')
     return _nih_official(root, tables[0], strict)
 
-# %% ../nbs/13_film_sets.ipynb #cell-027
+# %% ../nbs/13_film_sets.ipynb #cell-029
 _mias_line = re.compile(r'(?P<file>mdb(?P<n>\d{3})) (?P<tissue>[FGD]) (?P<finding>[A-Z]{4})(?: (?P<severity>[BM])(?: (?P<x>\d+) (?P<y>\d+) (?P<radius>\d+))?)?')
 
 def _mias_info(path):
@@ -95,7 +107,7 @@ def _mias_info(path):
     t['circles'] = [[[x, 1024-y, r]] if known else [] for (x,y,r),known in zip(circle.values, circled)]
     return t.assign(patient=((n+1)//2).astype(str), laterality=np.where(n%2, 'R', 'L'), view='MLO', label=(t.finding!='NORM').astype(int))
 
-# %% ../nbs/13_film_sets.ipynb #cell-028
+# %% ../nbs/13_film_sets.ipynb #cell-030
 def mias(
     path, # Folder with the owners' `Info.txt` and the films `mdb001.pgm` (or .png) ... anywhere below it; or with a `labels.csv`
     strict:bool=False # Stop at the first film that must be left out
@@ -105,7 +117,7 @@ def mias(
     if root.is_file() or (root/'labels.csv').exists(): return csv_cases(root, name='mias', strict=strict)
     info = next(iter(sorted(root.rglob('Info.txt'))), None) if root.is_dir() else None
     if info is None: raise InputError('no Info.txt and no labels.csv here', root, 'give the folder of the mini-MIAS films with their table')
-    t,films = _mias_info(info),{o.stem: str(o) for o in find_films(root)}
+    t,films = _mias_info(info),{o.stem.lower(): str(o) for o in find_films(root)}
     g = t.groupby('file')
     t = t.assign(circles=t.file.map(g.circles.sum()), finding=t.file.map(g.finding.agg(lambda o: '|'.join(dict.fromkeys(o))))).drop_duplicates('file')
     there = t.file.isin(list(films))
@@ -113,7 +125,7 @@ def mias(
     t = t[there].assign(path=t.file.map(films)).drop(columns=['n','x','y','radius','file'])
     return Cases(t, name='mias', left_out=leave_out(left, info, strict))
 
-# %% ../nbs/13_film_sets.ipynb #cell-034
+# %% ../nbs/13_film_sets.ipynb #cell-036
 def _mura_root(path):
     "The folder that holds the tables"
     for o in (path, path/'MURA-v1.1'):
@@ -137,7 +149,7 @@ def _mura_part(root, split):
         else: rows.append(dict(path=str(root/at), patient=m[2], study='/'.join(m.group(1, 2, 3)), view=m[1], label=int(label), split='train' if split=='train' else 'test'))
     return rows,left
 
-# %% ../nbs/13_film_sets.ipynb #cell-036
+# %% ../nbs/13_film_sets.ipynb #cell-038
 def mura(
     path, # The folder `MURA-v1.1`, or the one that holds it
     strict:bool=False # Stop at the first film that must be left out
@@ -149,7 +161,7 @@ def mura(
     if not rows: raise InputError(f'none of the films in its tables can be taken in; the first: {left[0][0]}: {left[0][1]}', root, 'unpack the films there')
     return Cases(pd.DataFrame(rows), name='mura', left_out=leave_out(left, root, strict))
 
-# %% ../nbs/13_film_sets.ipynb #cell-043
+# %% ../nbs/13_film_sets.ipynb #cell-045
 def read_dbt(
     path, # Multi-frame DICOM file
     frame:int, # Slice, from 0
@@ -161,7 +173,7 @@ def read_dbt(
     lies = 'L' if x[:,:middle].sum() >= x[:,-middle:].sum() else 'R'
     return x[::-1,::-1].copy() if sides and sides.get(str(path), lies)!=lies else x
 
-# %% ../nbs/13_film_sets.ipynb #cell-049
+# %% ../nbs/13_film_sets.ipynb #cell-051
 _volume = ['PatientID','StudyUID','View']
 
 def _dbt_table(root, kind, split, columns):
@@ -181,7 +193,7 @@ def _dbt_file(root, *names):
         alone = list(o.parent.glob('*.dcm')) # other versions of the downloader number the files otherwise
         if len(alone)==1: return alone[0]
 
-# %% ../nbs/13_film_sets.ipynb #cell-051
+# %% ../nbs/13_film_sets.ipynb #cell-053
 def _n_frames(path):
     "How many slices a volume has, by its header; `InputError` where it has none"
     with warnings.catch_warnings():
@@ -202,7 +214,7 @@ def _dbt_slices(path, boxes, slices):
     if any(not 0<=s<n for s in boxes): raise InputError(f'has a box on slice {max(boxes)} and only {n} slices')
     return (range(n) if slices=='all' else sorted(boxes) or [n//2]),n
 
-# %% ../nbs/13_film_sets.ipynb #cell-052
+# %% ../nbs/13_film_sets.ipynb #cell-054
 _dbt_kinds = ['Normal','Actionable','Benign','Cancer']
 
 def _dbt_part(root, split, slices):
@@ -224,7 +236,7 @@ def _dbt_part(root, split, slices):
                       finding='' if label==0 else finding, boxes=mine.get(s, []), split=split.removesuffix('ation'), slices=n) for s in take]
     return rows,left
 
-# %% ../nbs/13_film_sets.ipynb #cell-053
+# %% ../nbs/13_film_sets.ipynb #cell-055
 def bcs_dbt(
     path, # Folder with the tables, and the volumes where these say
     slices:str='few', # `few`: those with a box, and the middle one of a volume without; or `all`
@@ -240,7 +252,7 @@ def bcs_dbt(
     sides = {p:s for p,s in zip(t.path, t.laterality) if s}
     return Cases(t, partial(read_dbt, sides=sides), name='bcs_dbt', left_out=leave_out(left, root, strict))
 
-# %% ../nbs/13_film_sets.ipynb #cell-066
+# %% ../nbs/13_film_sets.ipynb #cell-068
 LAYOUTS = dict(kermany=kermany, nih=nih, mias=mias, mura=mura, bcs_dbt=bcs_dbt, folder=folder, csv=csv_cases)
 
 def layout_cases(

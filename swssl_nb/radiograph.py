@@ -171,6 +171,7 @@ def _open_film(path, read):
                 if head.startswith(k): raise InputError(f"is a {v} archive{' with a password' if v=='ZIP' and head[6]&1 else ''}", path, 'unpack it first')
             return read(path, f, head[128:]==b'DICM')
     except InputError as e: raise InputError(e.what, path, e.do) from None
+    except PermissionError: raise InputError('may not be read', path, 'ask for the right to read it') from None
     except UnidentifiedImageError: raise InputError('is no image that can be read', path, 'give DICOM, PNG, TIFF, JPEG or PGM') from None
     except Image.DecompressionBombError: raise InputError(f'is too large (at most {most_pixels:,} pixels)', path, 'leave it out, or make it smaller first') from None
     except Exception as e: raise InputError(f'cannot be decoded, it is cut short or damaged ({type(e).__name__})', path, 'copy it again or leave it out') from None
@@ -227,6 +228,15 @@ def is_film(
     return path.suffix.lower() in {'.dcm','.dicom','.png','.jpg','.jpeg','.tif','.tiff','.pgm'} and not path.name.startswith('.')
 
 # %% ../nbs/10_radiograph.ipynb #cell-105
+def _unreadable(e): raise InputError('may not be read', e.filename, 'ask for the right to read it, or leave it out')
+
+def _begins_as_dicom(path):
+    "Whether a file without the ending of a film is one: archives often write DICOM without any"
+    if path.suffix.lower() in ('.csv','.txt','.json','.zip') or path.name.startswith('.') or path.name=='DICOMDIR': return False
+    try:
+        with open(path, 'rb') as f: return f.read(132)[128:]==b'DICM'
+    except OSError: return False
+
 def find_films(
     path # A film of any ending, or a folder, which is walked to its last subfolder
 )->list: # Paths, sorted; `InputError` where there are none
@@ -234,11 +244,17 @@ def find_films(
     path = Path(path)
     if not path.exists(): raise InputError('no such file or folder', path, 'check the path')
     if path.is_file(): return [path]
-    films = sorted(o for o in path.rglob('*') if is_film(o) and '__MACOSX' not in o.parts and o.is_file())
+    films,seen = [],set()
+    for folder,subs,names in os.walk(path, followlinks=True, onerror=_unreadable):
+        real = os.path.realpath(folder)
+        subs[:] = [] if real in seen else [o for o in subs if o!='__MACOSX' and not o.startswith('.')]
+        if real not in seen: films += [o for o in (Path(folder)/n for n in names) if is_film(o) or _begins_as_dicom(o)]
+        seen.add(real) # a link that leads back into the walk ends here
+    films.sort()
     if not films: raise InputError('no films in this folder', path, 'give a folder with DICOM (.dcm), PNG, TIFF, JPEG or PGM files')
     return films
 
-# %% ../nbs/10_radiograph.ipynb #cell-109
+# %% ../nbs/10_radiograph.ipynb #cell-112
 def _pair(size):
     "A size as (H, W), whole numbers above 0"
     h,w = (size,size) if isinstance(size, (int,np.integer)) else size
@@ -255,7 +271,7 @@ def resize(
     x = torch.from_numpy(np.ascontiguousarray(radiograph, dtype=np.float32))[None,None]
     return F.interpolate(x, size, mode='bilinear', antialias=True, align_corners=False)[0,0].numpy()
 
-# %% ../nbs/10_radiograph.ipynb #cell-117
+# %% ../nbs/10_radiograph.ipynb #cell-120
 def _crop(x, y0, x0, h, w, fill):
     "Rows y0 to y0+h and columns x0 to x0+w; beyond the picture it is `fill`"
     out = np.full((h,w), fill, x.dtype)
@@ -263,7 +279,7 @@ def _crop(x, y0, x0, h, w, fill):
     out[a-y0:b-y0,c-x0:d-x0] = x[a:b,c:d]
     return out
 
-# %% ../nbs/10_radiograph.ipynb #cell-118
+# %% ../nbs/10_radiograph.ipynb #cell-121
 class Placement:
     "How a picture came out of a film by crops, resizes and flips; moves pixels, boxes and circles, there and back"
     def __init__(self,
@@ -276,7 +292,7 @@ class Placement:
     def resize(self, size): return self._then('resize', *_pair(size))
     def flip(self, vertical=False, horizontal=True): return self._then('flip', bool(vertical), bool(horizontal))
 
-# %% ../nbs/10_radiograph.ipynb #cell-119
+# %% ../nbs/10_radiograph.ipynb #cell-122
 @patch
 def walk(self:Placement):
     "Each step as (kind, arguments, shape before it)"
@@ -301,7 +317,7 @@ def __call__(self:Placement,
         else: radiograph = radiograph[::1-2*args[0],::1-2*args[1]]
     return radiograph
 
-# %% ../nbs/10_radiograph.ipynb #cell-121
+# %% ../nbs/10_radiograph.ipynb #cell-124
 @patch
 def affine(self:Placement): # scale (2,) and offset (2,), y before x
     "From the film's edges between pixels to the picture's: u' = scale*u + offset"
@@ -329,7 +345,7 @@ def circles(self:Placement,
     (sy,sx),(oy,ox) = self.affine()
     return [[float(o) for o in (sx*(x + .5) + ox - .5, sy*(y + .5) + oy - .5, r*abs(sy*sx)**.5)] for x,y,r in circles]
 
-# %% ../nbs/10_radiograph.ipynb #cell-123
+# %% ../nbs/10_radiograph.ipynb #cell-126
 @patch
 def inverse(self:Placement): # `Placement` from the picture to the film
     "The way back"
@@ -353,7 +369,7 @@ def letterbox(self:Placement, size):
     inner = [max(1, round(o*min(size[0]/h, size[1]/w))) for o in (h,w)]
     return self.resize(inner).crop(*[-((o - i)//2) for o,i in zip(size, inner)], *size)
 
-# %% ../nbs/10_radiograph.ipynb #cell-135
+# %% ../nbs/10_radiograph.ipynb #cell-138
 def _margin(x, flat=0.03, step=0.1):
     "How many of the first rows are a margin"
     off = np.abs(x - np.median(x[0]))
@@ -375,7 +391,7 @@ def exposed(
     h,w = y1-y0,x1-x0
     return (y0,x0,h,w) if h*w>=0.1*radiograph.size and h>1 and w>1 else (0,0,*radiograph.shape)
 
-# %% ../nbs/10_radiograph.ipynb #cell-142
+# %% ../nbs/10_radiograph.ipynb #cell-145
 def equalize(
     radiograph:np.ndarray # float32, H x W, from 0 to 1
 )->np.ndarray: # float32, H x W; the darkest pixel is 0, the brightest 1
@@ -386,7 +402,7 @@ def equalize(
     if level.min()==level.max(): return np.zeros(level.shape, np.float32)
     return ((share[level] - darkest)/(1 - darkest)).astype(np.float32)
 
-# %% ../nbs/10_radiograph.ipynb #cell-147
+# %% ../nbs/10_radiograph.ipynb #cell-150
 def scale_percentiles(
     radiograph:np.ndarray, # float32, H x W, from 0 to 1
     low:float=0.5, # Percent of the pixels that become 0
@@ -396,7 +412,7 @@ def scale_percentiles(
     a,b = np.percentile(radiograph, (low,high))
     return ((radiograph - a)/(b - a)).clip(0, 1).astype(np.float32) if b>a else np.zeros(np.shape(radiograph), np.float32)
 
-# %% ../nbs/10_radiograph.ipynb #cell-150
+# %% ../nbs/10_radiograph.ipynb #cell-153
 def to_xrv(
     radiograph:np.ndarray # float32, H x W, from 0 to 1
 )->np.ndarray: # float32, 1 x H x W, from -1024 to 1024
@@ -412,7 +428,7 @@ def from_xrv(
     if not (x.min()>=-1024 and x.max()<=1024): raise InputError('a film of torchxrayvision lies between -1024 and 1024, this does not', do='normalise it as xrv.datasets does')
     return (x[0]/1024 + 1)/2
 
-# %% ../nbs/10_radiograph.ipynb #cell-153
+# %% ../nbs/10_radiograph.ipynb #cell-156
 class Prepare:
     "Bring a radiograph to the working size of a detector, as a tensor; and a heatmap back"
     def __init__(self,
@@ -434,7 +450,7 @@ class Prepare:
         percentiles = None if self.percentiles is None else list(self.percentiles)
         return dict(size=list(self.size), equalize=self.equalize, fit=self.fit, trim=self.trim, percentiles=percentiles)
 
-# %% ../nbs/10_radiograph.ipynb #cell-154
+# %% ../nbs/10_radiograph.ipynb #cell-157
 @patch
 def place(self:Prepare,
     radiograph:np.ndarray # float32, H x W
@@ -451,7 +467,7 @@ def back(self:Prepare,
     "A heatmap in the pixels of the film before preparation"
     return self.place(radiograph).back(heatmap)
 
-# %% ../nbs/10_radiograph.ipynb #cell-155
+# %% ../nbs/10_radiograph.ipynb #cell-158
 @patch
 def __call__(self:Prepare,
     radiograph:np.ndarray # float32, H x W, from 0 to 1; `InputError` for any other shape or range
