@@ -91,7 +91,9 @@ def _is_padding(ds, stored):
     "Which stored pixels are padding, bool H x W"
     a,b = ds.get('PixelPaddingValue'),ds.get('PixelPaddingRangeLimit')
     if a is None: return np.zeros(stored.shape, bool)
-    a,b = sorted((int(a), int(a if b is None else b)))
+    signed = ds.get('PixelRepresentation')==1
+    a,b = (int(o) - 65536*(signed and int(o)>32767) for o in (a, a if b is None else b)) # some write a negative value as unsigned
+    a,b = sorted((a, b))
     return (stored>=a) & (stored<=b)
 
 # %% ../nbs/10_radiograph.ipynb #cell-023
@@ -131,6 +133,11 @@ def _read_dicom(path, file, frame, window):
     return _to_grey(path, ds, stored, frame, window)
 
 # %% ../nbs/10_radiograph.ipynb #cell-027
+def _depth_of_png(file):
+    "Bits of a sample as a PNG header gives them, 0 for another format"
+    at = file.tell(); file.seek(0); head = file.read(25); file.seek(at)
+    return head[24] if head[:4]==b'\x89PNG' and len(head)==25 else 0
+
 def _read_image(path, file, frame, window):
     "A PNG, TIFF, JPEG or PGM file as a radiograph"
     if window is not None: raise InputError('is no DICOM file and has no windows', path, 'leave the name of the window out')
@@ -141,6 +148,7 @@ def _read_image(path, file, frame, window):
         if im.mode=='F' or (im.mode=='I' and tags):
             raise InputError('its pixels are signed, 32-bit or floating point, which have no fixed scale', path, 'save it with 8 or 16 bits')
         top,negative = 2**tags.get(258, (16,))[0] - 1,tags.get(262)==0
+        if im.mode[0]!='I' and _depth_of_png(file)==16: raise InputError('is a PNG of 16 bits in colour or with transparency, of which 8 would be left', path, 'save it in plain grey')
         deep,im = im.mode[0]=='I',ImageOps.exif_transpose(im)
         if not deep: return np.asarray(im.convert('L')).astype(np.float32)/255
         x = np.asarray(im).astype(np.float32)/top
@@ -185,7 +193,7 @@ def read_radiograph(
     "Read one film as a radiograph"
     return _open_film(path, lambda path,f,dicom: (_read_dicom if dicom else _read_image)(path, f, frame, window))
 
-# %% ../nbs/10_radiograph.ipynb #cell-093
+# %% ../nbs/10_radiograph.ipynb #cell-095
 _views = {'R-10242':'CC', '399162004':'CC', 'R-10226':'MLO', '399368009':'MLO', 'R-10224':'ML', '399260004':'ML', 'R-10228':'LM', '399352003':'LM',
     'R-10206':'AP', '399348003':'AP', 'R-40888':'PA', '272479007':'PA'} # SNOMED RT and CT, from the standard's CID 4010 and 4014
 
@@ -198,7 +206,7 @@ def _age(ds):
     years = (int(seen) - int(born))//10000 # as YYYYMMDD, so a birthday still to come takes one off
     return years if 0<=years<=120 else ''
 
-# %% ../nbs/10_radiograph.ipynb #cell-095
+# %% ../nbs/10_radiograph.ipynb #cell-097
 def _pseudonym(value, key):
     value = str(value or '').strip()
     return hmac.new(key.encode(), value.encode(), 'sha256').hexdigest()[:16] if value else ''
@@ -219,7 +227,7 @@ def dicom_facts(
     return dict(patient=_pseudonym(ds.get('PatientID'), key), study=_pseudonym(ds.get('StudyInstanceUID'), key), view=view,
         laterality=side if side in ('L','R','B') else '', age=_age(ds), sex=sex if sex in ('M','F','O') else '')
 
-# %% ../nbs/10_radiograph.ipynb #cell-104
+# %% ../nbs/10_radiograph.ipynb #cell-106
 def is_film(
     path # File name
 )->bool: # Whether its ending is one of a film
@@ -227,7 +235,7 @@ def is_film(
     path = Path(path)
     return path.suffix.lower() in {'.dcm','.dicom','.png','.jpg','.jpeg','.tif','.tiff','.pgm'} and not path.name.startswith('.')
 
-# %% ../nbs/10_radiograph.ipynb #cell-105
+# %% ../nbs/10_radiograph.ipynb #cell-107
 def _unreadable(e): raise InputError('may not be read', e.filename, 'ask for the right to read it, or leave it out')
 
 def _begins_as_dicom(path):
@@ -254,7 +262,7 @@ def find_films(
     if not films: raise InputError('no films in this folder', path, 'give a folder with DICOM (.dcm), PNG, TIFF, JPEG or PGM files')
     return films
 
-# %% ../nbs/10_radiograph.ipynb #cell-112
+# %% ../nbs/10_radiograph.ipynb #cell-114
 def _pair(size):
     "A size as (H, W), whole numbers above 0"
     h,w = (size,size) if isinstance(size, (int,np.integer)) else size
@@ -271,7 +279,7 @@ def resize(
     x = torch.from_numpy(np.ascontiguousarray(radiograph, dtype=np.float32))[None,None]
     return F.interpolate(x, size, mode='bilinear', antialias=True, align_corners=False)[0,0].numpy()
 
-# %% ../nbs/10_radiograph.ipynb #cell-120
+# %% ../nbs/10_radiograph.ipynb #cell-122
 def _crop(x, y0, x0, h, w, fill):
     "Rows y0 to y0+h and columns x0 to x0+w; beyond the picture it is `fill`"
     out = np.full((h,w), fill, x.dtype)
@@ -279,7 +287,7 @@ def _crop(x, y0, x0, h, w, fill):
     out[a-y0:b-y0,c-x0:d-x0] = x[a:b,c:d]
     return out
 
-# %% ../nbs/10_radiograph.ipynb #cell-121
+# %% ../nbs/10_radiograph.ipynb #cell-123
 class Placement:
     "How a picture came out of a film by crops, resizes and flips; moves pixels, boxes and circles, there and back"
     def __init__(self,
@@ -292,7 +300,7 @@ class Placement:
     def resize(self, size): return self._then('resize', *_pair(size))
     def flip(self, vertical=False, horizontal=True): return self._then('flip', bool(vertical), bool(horizontal))
 
-# %% ../nbs/10_radiograph.ipynb #cell-122
+# %% ../nbs/10_radiograph.ipynb #cell-124
 @patch
 def walk(self:Placement):
     "Each step as (kind, arguments, shape before it)"
@@ -317,7 +325,7 @@ def __call__(self:Placement,
         else: radiograph = radiograph[::1-2*args[0],::1-2*args[1]]
     return radiograph
 
-# %% ../nbs/10_radiograph.ipynb #cell-124
+# %% ../nbs/10_radiograph.ipynb #cell-126
 @patch
 def affine(self:Placement): # scale (2,) and offset (2,), y before x
     "From the film's edges between pixels to the picture's: u' = scale*u + offset"
@@ -345,7 +353,7 @@ def circles(self:Placement,
     (sy,sx),(oy,ox) = self.affine()
     return [[float(o) for o in (sx*(x + .5) + ox - .5, sy*(y + .5) + oy - .5, r*abs(sy*sx)**.5)] for x,y,r in circles]
 
-# %% ../nbs/10_radiograph.ipynb #cell-126
+# %% ../nbs/10_radiograph.ipynb #cell-128
 @patch
 def inverse(self:Placement): # `Placement` from the picture to the film
     "The way back"
@@ -369,7 +377,7 @@ def letterbox(self:Placement, size):
     inner = [max(1, round(o*min(size[0]/h, size[1]/w))) for o in (h,w)]
     return self.resize(inner).crop(*[-((o - i)//2) for o,i in zip(size, inner)], *size)
 
-# %% ../nbs/10_radiograph.ipynb #cell-138
+# %% ../nbs/10_radiograph.ipynb #cell-140
 def _margin(x, flat=0.03, step=0.1):
     "How many of the first rows are a margin"
     off = np.abs(x - np.median(x[0]))
@@ -391,7 +399,7 @@ def exposed(
     h,w = y1-y0,x1-x0
     return (y0,x0,h,w) if h*w>=0.1*radiograph.size and h>1 and w>1 else (0,0,*radiograph.shape)
 
-# %% ../nbs/10_radiograph.ipynb #cell-145
+# %% ../nbs/10_radiograph.ipynb #cell-147
 def equalize(
     radiograph:np.ndarray # float32, H x W, from 0 to 1
 )->np.ndarray: # float32, H x W; the darkest pixel is 0, the brightest 1
@@ -402,7 +410,7 @@ def equalize(
     if level.min()==level.max(): return np.zeros(level.shape, np.float32)
     return ((share[level] - darkest)/(1 - darkest)).astype(np.float32)
 
-# %% ../nbs/10_radiograph.ipynb #cell-150
+# %% ../nbs/10_radiograph.ipynb #cell-152
 def scale_percentiles(
     radiograph:np.ndarray, # float32, H x W, from 0 to 1
     low:float=0.5, # Percent of the pixels that become 0
@@ -412,7 +420,7 @@ def scale_percentiles(
     a,b = np.percentile(radiograph, (low,high))
     return ((radiograph - a)/(b - a)).clip(0, 1).astype(np.float32) if b>a else np.zeros(np.shape(radiograph), np.float32)
 
-# %% ../nbs/10_radiograph.ipynb #cell-153
+# %% ../nbs/10_radiograph.ipynb #cell-155
 def to_xrv(
     radiograph:np.ndarray # float32, H x W, from 0 to 1
 )->np.ndarray: # float32, 1 x H x W, from -1024 to 1024
@@ -428,7 +436,7 @@ def from_xrv(
     if not (x.min()>=-1024 and x.max()<=1024): raise InputError('a film of torchxrayvision lies between -1024 and 1024, this does not', do='normalise it as xrv.datasets does')
     return (x[0]/1024 + 1)/2
 
-# %% ../nbs/10_radiograph.ipynb #cell-156
+# %% ../nbs/10_radiograph.ipynb #cell-158
 class Prepare:
     "Bring a radiograph to the working size of a detector, as a tensor; and a heatmap back"
     def __init__(self,
@@ -450,7 +458,7 @@ class Prepare:
         percentiles = None if self.percentiles is None else list(self.percentiles)
         return dict(size=list(self.size), equalize=self.equalize, fit=self.fit, trim=self.trim, percentiles=percentiles)
 
-# %% ../nbs/10_radiograph.ipynb #cell-157
+# %% ../nbs/10_radiograph.ipynb #cell-159
 @patch
 def place(self:Prepare,
     radiograph:np.ndarray # float32, H x W
@@ -467,7 +475,7 @@ def back(self:Prepare,
     "A heatmap in the pixels of the film before preparation"
     return self.place(radiograph).back(heatmap)
 
-# %% ../nbs/10_radiograph.ipynb #cell-158
+# %% ../nbs/10_radiograph.ipynb #cell-160
 @patch
 def __call__(self:Prepare,
     radiograph:np.ndarray # float32, H x W, from 0 to 1; `InputError` for any other shape or range
