@@ -41,7 +41,7 @@ def demo_salad(train):
 
 demo_methods = dict(swssl=demo_swssl, salad=demo_salad)
 
-# %% ../nbs/75_demo.ipynb #cell-011
+# %% ../nbs/75_demo.ipynb #cell-013
 def short_figures(
     results # `Result` of each method, on the same films
 )->dict:
@@ -51,7 +51,7 @@ def short_figures(
         seconds_per_film=f['seconds_per_film'])
     return dict({o.figures['method']: short(o.figures) for o in results}, trivial={k: o['auroc'] for k,o in results[0].figures['trivial'].items()})
 
-# %% ../nbs/75_demo.ipynb #cell-012
+# %% ../nbs/75_demo.ipynb #cell-016
 def run_demo(
     out='runs/demo', # Folder for the runs, `result.json` and `report.html`
     films:int=80, # Normal films to learn from
