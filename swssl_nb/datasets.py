@@ -195,6 +195,28 @@ def official_split(self:Cases,
     return tuple(_need_normals((train, val, test), (1, 1, 1)))
 
 # %% ../nbs/11_datasets.ipynb #cell-056
+def _by_ending(paths, endings):
+    "For each path the row of the ending that it has, or None"
+    rows = {tuple(Path(e).parts): i for i,e in enumerate(endings)}
+    depths = sorted({len(o) for o in rows}, reverse=True)
+    return [next((rows[p[-d:]] for d in depths if p[-d:] in rows), None) for p in (Path(o).parts for o in paths)]
+
+@patch
+def split_as(self:Cases,
+    file # CSV with the columns `path` and `split`: train, valid or test
+): # (train, valid, test), each `Cases`; `InputError` where the films are not those of the file, or a patient is in two parts
+    "The parts that a file names"
+    rows = pd.read_csv(file, dtype=str) if Path(file).is_file() else None
+    if rows is None or not {'path','split'} <= set(rows): raise InputError('no table with the columns path and split', file, 'check the path')
+    if not set(rows['split']) <= {'train','valid','test'}: raise InputError('a split is none of train, valid and test', file, 'mend the table')
+    at = _by_ending(self.table.path, rows.path)
+    if (n := at.count(None)) or len(set(at)) < len(rows):
+        raise InputError(f'{n} films are not in the split, and {len(rows) - len(set(at) - {None})} of the split are not among the films', file, 'take the films that the split was made for')
+    split = rows['split'].to_numpy()[at]
+    if (pd.Series(split).groupby(self.patients).nunique() > 1).any(): raise InputError('a patient is in two parts', file, 'mend the table')
+    return tuple(self[split==o] for o in ('train','valid','test'))
+
+# %% ../nbs/11_datasets.ipynb #cell-059
 _as_text = ('path','file','label','abnormal','patient','pair','study','frame','boxes','rsna_boxes','nih_boxes','x','y','y_from_top','radius')
 
 def read_table(
@@ -215,7 +237,7 @@ def read_table(
     if not len(t): raise InputError('has no rows', path, 'fill it')
     return t
 
-# %% ../nbs/11_datasets.ipynb #cell-057
+# %% ../nbs/11_datasets.ipynb #cell-060
 def find_column(
     table:pd.DataFrame, # As `read_table` gives it
     names, # From the most wanted to the least
@@ -226,7 +248,7 @@ def find_column(
         if o in table: return o
     raise InputError(f"has no column {' or '.join(f'`{o}`' for o in names)}, only {', '.join(map(str, table.columns[:12]))}", path, 'add it')
 
-# %% ../nbs/11_datasets.ipynb #cell-059
+# %% ../nbs/11_datasets.ipynb #cell-062
 def _parse_boxes(text):
     "`'1 2 3 4;Mass 5 6 7 8'` to [[1, 2, 3, 4], [5, 6, 7, 8]]; `ValueError` for anything else"
     boxes = [[float(v) for v in o.split()[-4:]] for o in text.split(';') if o.strip()] if isinstance(text, str) else []
@@ -235,7 +257,7 @@ def _parse_boxes(text):
 
 def _parse_circle(x, y, r): return [[float(x), float(y), float(r)]] if all(isinstance(o, str) for o in (x,y,r)) else []
 
-# %% ../nbs/11_datasets.ipynb #cell-061
+# %% ../nbs/11_datasets.ipynb #cell-064
 def _parse_lesions(t):
     "The boxes and the circles of each row, None where they cannot be read"
     def tried(parse, r):
@@ -247,7 +269,7 @@ def _parse_lesions(t):
     return (column([c for c in ('boxes','rsna_boxes','nih_boxes') if c in t], lambda r: sum(map(_parse_boxes, r), [])),
             column(['x',y,'radius'] if circles else [], lambda r: _parse_circle(*r) if circles else []))
 
-# %% ../nbs/11_datasets.ipynb #cell-063
+# %% ../nbs/11_datasets.ipynb #cell-066
 def _double_rows(t):
     "For rows of a film that another row has too, what is wrong with them ('' where they bring a lesion each)"
     why,line = pd.Series('', index=t.index),t.index.to_series() + 2
@@ -264,7 +286,7 @@ def _join_rows(t):
     join = dict(boxes='sum', circles='sum', finding=lambda o: '|'.join(dict.fromkeys(o.dropna().astype(str))))
     return t.drop_duplicates(['path','frame']).drop(columns=list(join)).merge(g.agg(join).reset_index(), on=['path','frame'], how='left')
 
-# %% ../nbs/11_datasets.ipynb #cell-064
+# %% ../nbs/11_datasets.ipynb #cell-067
 def find_film(
     folder, # Path
     file # As a table names it
@@ -282,7 +304,7 @@ def _csv_rows(t, folder, file, label):
         frame=pd.to_numeric(t['frame'], errors='coerce') if 'frame' in t else np.nan, finding='', patient=t[file]) | said
     return pd.DataFrame(known, index=t.index).join(t.drop(columns=[c for c in t if c in (*case_columns,*_as_text,'side','nih_labels','reader','masker','mask','radiograph','self','_read')]))
 
-# %% ../nbs/11_datasets.ipynb #cell-066
+# %% ../nbs/11_datasets.ipynb #cell-069
 def _row_faults(t, rows, file, label):
     "Why each row cannot be a case, '' where it can"
     why = pd.Series('', index=t.index)
@@ -310,7 +332,7 @@ def csv_cases(
     if (why!='').all(): raise InputError(f'none of its {len(t)} films can be taken in; the first: {left[0][0]}: {left[0][1]}', path, 'mend the table')
     return Cases(_join_rows(rows[why=='']), name=name or path.resolve().parent.name, left_out=left)
 
-# %% ../nbs/11_datasets.ipynb #cell-079
+# %% ../nbs/11_datasets.ipynb #cell-082
 _splits = dict(train='train', valid='valid', val='valid', validation='valid', test='test')
 _normal_names = ('normal','good','0.normal')
 _class_names = (*_normal_names,'normals','healthy','abnormal','1.abnormal','pneumonia','sick','training','testing')
@@ -336,7 +358,7 @@ def find_named_films(
     odd = [s!=str(o) for s,o in zip(shown, films)]
     return [o for o,b in zip(films, odd) if not b],[(s,'has a name that is not UTF-8') for s,b in zip(shown, odd) if b]
 
-# %% ../nbs/11_datasets.ipynb #cell-082
+# %% ../nbs/11_datasets.ipynb #cell-085
 def _folder_row(film, root, classes, splits):
     "The row of one film; `InputError` where its place says nothing"
     split,parts = _folders(film, root)
@@ -354,7 +376,7 @@ def _refuse_classes(films, root):
         odd = [o for o in film.relative_to(root).parent.parts if o.lower() in _class_names]
         if odd: raise InputError(f'lies in a folder {odd[0]!r}, which says no label there', film, 'name the folders `normal` and others, right below the data, or below train, valid and test')
 
-# %% ../nbs/11_datasets.ipynb #cell-083
+# %% ../nbs/11_datasets.ipynb #cell-086
 def folder(
     path, # Films that are all normal, or subfolders `normal` and others, with or without `train`, `valid`, `test` above them
     strict:bool=False # Stop at the first film that must be left out

@@ -19,6 +19,7 @@ from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.optimizer import SGD
 from fastai.torch_core import default_device
+from torch.utils.checkpoint import checkpoint
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from .core import InputError, set_seeds
@@ -33,7 +34,7 @@ def draw_triple(
     grid:Grid, # The windows
     usable, # bool P, False where blank
     anchor=None, # Position; drawn evenly from the usable ones by default
-    reach:int=3 # Largest step to the neighbour, grid steps
+    reach:int=3 # Largest step to the neighbour, grid steps; one larger than the grid takes any window
 )->tuple: # (anchor, neighbour, similarity wanted)
     "Positions of an anchor and its neighbour, from torch's random state; `InputError` where no window has a neighbour"
     candidates = torch.nonzero(torch.as_tensor(usable)).flatten()
@@ -52,9 +53,10 @@ class WindowTriples:
         grid:Grid, # Windows of a film
         features:str='dense', # `'exact'` or `'dense'`
         triples:int=64, # Triples a film and epoch
-        crop:int=384 # Side of the crop, pixels, `dense` only; the film's where that is smaller
+        crop:int=384, # Side of the crop, pixels, `dense` only; the film's where that is smaller
+        reach:int=3 # See `draw_triple`
     ):
-        self.films,self.grid,self.features,self.triples = films,grid,features,triples
+        self.films,self.grid,self.features,self.triples,self.reach = films,grid,features,triples,reach
         self.crop = tuple(min(crop, n) for n in grid.size) if features == 'dense' else (grid.window,)*2
         self.crop_grid = Grid(self.crop, grid.window, grid.stride)
 
@@ -74,13 +76,13 @@ class WindowTriples:
         y,x = (self._corner(at, n, length) for at,n,length in zip((y,x), self.crop, self.grid.size))
         crop = film[:, y:y+self.crop[0], x:x+self.crop[1]]
         usable = ~blank(crop[None], self.crop_grid)[0]
-        a,n,s = map(torch.tensor, zip(*(draw_triple(self.crop_grid, usable) for _ in range(self.triples))))
+        a,n,s = map(torch.tensor, zip(*(draw_triple(self.crop_grid, usable, reach=self.reach) for _ in range(self.triples))))
         return crop[None], crop[None], a[None], n[None], s[None]
 
     def _exact(self, film, usable):
         w = self.grid.window
         cut = lambda p: film[:, self.grid[p][0]:self.grid[p][0]+w, self.grid[p][1]:self.grid[p][1]+w]
-        draws = [draw_triple(self.grid, usable) for _ in range(self.triples)]
+        draws = [draw_triple(self.grid, usable, reach=self.reach) for _ in range(self.triples)]
         zero = torch.zeros(self.triples, 1, dtype=torch.long)
         return (torch.stack([cut(a) for a,_,_ in draws]), torch.stack([cut(n) for _,n,_ in draws]), zero, zero, torch.tensor([[s] for _,_,s in draws]))
 
@@ -92,19 +94,26 @@ class SwsslModel(nn.Module):
         grid:Grid, # Windows of a film
         crop_grid:Grid, # Windows of a training crop
         features:str='dense', # `'exact'` or `'dense'`
-        width:int=2048 # Features of z
+        width:int=2048, # Features of z
+        chunk:int=None # Crops embedded at a time and again on the way back; None embeds a batch at once
     ):
         super().__init__()
-        self.encoder,self.grid,self.crop_grid,self.features = encoder,grid,crop_grid,features
+        self.encoder,self.grid,self.crop_grid,self.features,self.chunk = encoder,grid,crop_grid,features,chunk
         self.projector = nn.Sequential(nn.Linear(encoder.features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, width, bias=False))
+
+    def h(self, crops, ps): # float B x T x features
+        h = window_features(self.encoder, crops, self.crop_grid, self.features)
+        return h.gather(1, ps[...,None].expand(-1, -1, h.shape[2]))
 
     def z(self,
         crops:torch.Tensor, # B x 1 x h x w in [0, 1]
         ps:torch.Tensor # long B x T, positions in each crop
     )->torch.Tensor: # float B*T x width
         "z of the windows at `ps`"
-        h = window_features(self.encoder, crops, self.crop_grid, self.features)
-        return self.projector(h.gather(1, ps[...,None].expand(-1, -1, h.shape[2])).flatten(0,1))
+        again = self.chunk is not None and torch.is_grad_enabled()
+        parts = zip(*(o.split(self.chunk or len(o)) for o in (crops, ps)))
+        h = [checkpoint(self.h, c, p, use_reentrant=False, preserve_rng_state=False) if again else self.h(c, p) for c,p in parts]
+        return self.projector(torch.cat(h).flatten(0,1))
 
     def forward(self, view1, view2, near, a, n): return self.z(view1, a), self.z(view2, a), self.z(near, n)
 
@@ -188,7 +197,9 @@ def swssl_learner(
     triples:int=None, # Triples a film and epoch: 64 for `dense`, 1 for `exact` as published
     bs:int=None, # Films a batch: 4 for `dense`, 300 for `exact` as published
     views:dict=None, # Options of `Views`: `augment`, `negative`, `neighbour`
+    reach:int=3, # Largest step to the neighbour, see `draw_triple`
     width:int=2048, # Features of z
+    chunk:int=None, # See `SwsslModel`: a large batch in the memory of a small one
     loss=swssl_loss, # Another: `partial(swssl_loss, off_diagonal=5e-3)`
     norm=(0.5, 0.5), # Mean and std of the encoder's input, see `Encoder`
     opt_func=published_sgd, # fastai optimiser; `Adam` for AdamW
@@ -206,9 +217,10 @@ def swssl_learner(
     grid = Grid(prepare.size, window, stride, edge)
     encoder = Encoder(encoder, stages, weights, *norm)
     films = PreparedFilms(cases, prepare, strict)
-    train = WindowTriples(films, grid, features, triples, crop)
-    valid = WindowTriples(PreparedFilms(valid, prepare, strict, least=1) if valid is not None else [], grid, features, triples, crop)
-    model = SwsslModel(encoder, grid, train.crop_grid, features, width)
+    if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
+    train = WindowTriples(films, grid, features, triples, crop, reach)
+    valid = WindowTriples(PreparedFilms(valid, prepare, strict, least=1) if valid is not None else [], grid, features, triples, crop, reach)
+    model = SwsslModel(encoder, grid, train.crop_grid, features, width, chunk)
     learn = Learner(_loaders(train, valid, bs), model, loss, lr=lr, wd=1e-5, opt_func=opt_func,
         cbs=[Views(**(views or {})), ClipValues(), *[FrozenNorm()][:freeze_norm], *kwargs.pop('cbs', [])], **kwargs)
     learn.recorder.train_metrics,learn.recorder.valid_metrics = True, len(valid) > 0
@@ -219,7 +231,7 @@ def swssl_learner(
 imagenet_norm = (0.485,0.456,0.406), (0.229,0.224,0.225)
 presets = dict(chest={}, dbt=dict(size=(1024,768), views=dict(augment=Augment.dbt()), lr=5e-6, norm=imagenet_norm), quick=dict(crop=256, triples=32))
 
-# %% ../nbs/40_swssl.ipynb #cell-051
+# %% ../nbs/40_swssl.ipynb #cell-055
 def build_memory(
     films:PreparedFilms, # Normal films at working size
     encoder, # `Encoder`, or an engine of it
@@ -246,7 +258,7 @@ def build_memory(
         memory = WindowMemory(torch.stack(m), torch.stack(usable), grid.cols, project, **options)
         return memory.standardise() if standardise else memory
 
-# %% ../nbs/40_swssl.ipynb #cell-056
+# %% ../nbs/40_swssl.ipynb #cell-060
 class SwsslDetector(Detector):
     "The strangest windows of a film, by distance to the normal windows around their position"
     method = 'swssl'
@@ -284,7 +296,7 @@ class SwsslDetector(Detector):
         score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
         return score, to_heatmap(s, self.grid, usable)
 
-# %% ../nbs/40_swssl.ipynb #cell-058
+# %% ../nbs/40_swssl.ipynb #cell-062
 @patch
 def state(self:SwsslDetector):
     settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features, top=self.top, rule=self.rule, memory=self.memory.settings())
@@ -298,7 +310,7 @@ def from_state(cls:SwsslDetector, settings, arrays, prepare):
     memory = WindowMemory(**part('memory'), **settings['memory'])
     return cls(prepare, encoder, memory, Grid(**settings['grid']), settings['features'], settings['top'], settings['rule'])
 
-# %% ../nbs/40_swssl.ipynb #cell-060
+# %% ../nbs/40_swssl.ipynb #cell-064
 paper_score = dict(components=None, standardise=False, reach=0, top=0.) # with the learner's `stages=(-1,)`
 
 @patch

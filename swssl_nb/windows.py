@@ -89,11 +89,11 @@ def neighbours(
 _similarity = (0.5, 0.25, 1/6, 0.)
 
 def neighbour_similarity(
-    dy:int, # Steps on the vertical axis, 0 to 3
-    dx:int # Steps on the horizontal axis, 0 to 3
+    dy:int, # Steps on the vertical axis
+    dx:int # Steps on the horizontal axis; from three steps on an axis adds nothing
 )->float: # In [0, 1]
     "How similar SWSSL wants a window and its neighbour to be"
-    return _similarity[abs(dy)] + _similarity[abs(dx)]
+    return _similarity[min(abs(dy), 3)] + _similarity[min(abs(dx), 3)]
 
 # %% ../nbs/20_windows.ipynb #cell-030
 def to_heatmap(
