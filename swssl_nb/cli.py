@@ -122,7 +122,7 @@ def train(args):
     from swssl_nb.calibrate import conformal_rank
     cases = read_cases(args.layout, args.data, args.strict)
     if len(cases.normals()) < 3: raise InputError(f'{len(cases.normals())} normal films to learn from and to calibrate on', args.data, 'give at least 3, better some hundred')
-    parts = split_cases(cases, args.seed, args.valid, args.test)
+    parts = cases.split_as(args.split) if args.split else split_cases(cases, args.seed, args.valid, args.test)
     learn_from,calibrate_on = parts[0].normals(),parts[1].normals()
     conformal_rank(len(calibrate_on), args.false_positive_rate) # an error now, not after the training
     print(f'{args.method}: {len(learn_from)} normal films to learn from, {len(calibrate_on)} of other patients to calibrate on', flush=True)
@@ -243,6 +243,7 @@ def _train_parser(commands):
     p.add_argument('--percentiles', metavar='LOW,HIGH', help='grey levels set to black and white, percent; for example 0.5,99.5')
     for name,value,text in (('valid', 0.2, 'share of patients to calibrate on'), ('test', 0.2, 'share of patients left out'), ('false-positive-rate', 0.1, 'share of normal films that may be flagged')):
         p.add_argument(f'--{name}', type=float, default=value, metavar='FLOAT', help=f'{text} ({value})')
+    p.add_argument('--split', metavar='CSV', help='path and split (train, valid or test) of each film, instead of a split by --seed')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of the split and the training (0)')
 
 # %% ../nbs/80_cli.ipynb #cell-024
