@@ -77,6 +77,7 @@ def export(self:Detector,
 )->Path: # The file
     "Write the detector as one graph: prepared film -> score, heatmap and, if calibrated, their quantiles and the flag"
     if kind not in ('onnx', 'openvino'): raise InputError(f"kind is 'onnx' or 'openvino', not {kind!r}")
+    if getattr(self, 'heat', None) == 'gradient': raise InputError('a heatmap of gradients does not fit into a graph', path, "make the detector with heatmap='error'")
     path = Path(path).with_suffix('.onnx' if kind == 'onnx' else '.xml'); path.parent.mkdir(parents=True, exist_ok=True)
     graph,film = DetectorGraph(self).eval(),torch.rand(1, 1, *self.prepare.size, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings(), torch.no_grad():

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['DoubleConv', 'UpBlock', 'up_path', 'as_input', 'Autoencoder', 'UNetAutoencoder', 'ResNetAutoencoder', 'autoencoder',
            'InstanceMemory', 'contrast_loss', 'SaladLoss', 'FilmLoader', 'FilmViews', 'SaladMemory', 'NeighbourRounds',
-           'LossPart', 'FreshNorm', 'SaladModel', 'salad_learner', 'memory_distance', 'redraw_error', 'SaladDetector']
+           'LossPart', 'FreshNorm', 'Centre', 'Milestone', 'SaladModel', 'salad_learner', 'memory_cosines',
+           'memory_distance', 'redraw_error', 'distance_gradient', 'aided_score', 'SaladDetector']
 
 # %% ../nbs/41_salad.ipynb #cell-003
 import copy, math
@@ -206,31 +207,33 @@ def contrast_loss(
 
 # %% ../nbs/41_salad.ipynb #cell-053
 class SaladLoss(nn.Module):
-    "Reconstruction and contrast; keeps the parts of the last batch in `parts`"
+    "Reconstruction and contrast, and the distance to a centre where that has a weight; keeps the parts of the last batch in `parts`"
     def __init__(self,
         memory:InstanceMemory, # Of the training films
         w_rec:float=1., # Weight of the reconstruction term
         w_contrast:float=0.25, # Weight of the contrast term
-        reconstruction:str='l1' # `'l1'` or `'mse'`
+        reconstruction:str='l1', # `'l1'` or `'mse'`
+        w_svdd:float=0. # Weight of the mean squared distance of z to `centre`
     ):
         super().__init__()
         if reconstruction not in ('l1', 'mse'): raise InputError(f"reconstruction is 'l1' or 'mse', not {reconstruction!r}")
-        store_attr()
+        store_attr(); self.centre = None # float dim, see `Centre`
     def forward(self, pred, x, index):
         redrawn, z = pred
         rec = (F.l1_loss if self.reconstruction == 'l1' else F.mse_loss)(redrawn, x)
         contrast = contrast_loss(z, index, self.memory)
         self.parts = dict(reconstruction=rec.detach(), contrast=contrast.detach(), anchors=self.memory.anchors.sum())
-        return self.w_rec*rec + self.w_contrast*contrast
+        pull = self.w_svdd*(z - self.centre).square().sum(1).mean() if self.w_svdd else 0
+        return self.w_rec*rec + self.w_contrast*contrast + pull
 
-# %% ../nbs/41_salad.ipynb #cell-059
+# %% ../nbs/41_salad.ipynb #cell-061
 class FilmLoader(DataLoader):
     "Batches `(films, index)` of prepared films, of at most `bs`, evenly filled"
     def __len__(self): return max(1, min(math.ceil(self.n/self.bs), self.n//2))
     def create_batches(self, samples):
         for index in torch.tensor(list(samples)).tensor_split(len(self)): yield torch.stack([self.dataset[i] for i in index.tolist()]), index
 
-# %% ../nbs/41_salad.ipynb #cell-063
+# %% ../nbs/41_salad.ipynb #cell-065
 class FilmViews(Callback):
     "`(films, index)` -> input `(x,)` and target `(x, index)`, each film mirrored with probability `flip` in training"
     order = -5
@@ -241,20 +244,20 @@ class FilmViews(Callback):
         x = as_input(x)
         self.learn.xb, self.learn.yb = (x,), (x, index)
 
-# %% ../nbs/41_salad.ipynb #cell-065
+# %% ../nbs/41_salad.ipynb #cell-067
 class SaladMemory(Callback):
     "After each step, move the memory towards the batch's embeddings"
     def after_step(self): self.model.memory.update(self.yb[1], self.pred[1])
     def before_validate(self): raise CancelValidException()
 
-# %% ../nbs/41_salad.ipynb #cell-067
+# %% ../nbs/41_salad.ipynb #cell-069
 class NeighbourRounds(Callback):
     "Choose anchors and neighbours afresh at the start of each round"
     def __init__(self, epochs=50): self.epochs = epochs
     def before_epoch(self):
         if self.epoch % self.epochs == 0: self.model.memory.discover(self.epoch//self.epochs)
 
-# %% ../nbs/41_salad.ipynb #cell-068
+# %% ../nbs/41_salad.ipynb #cell-070
 class LossPart(Metric):
     "The mean of one part of the loss over an epoch"
     def __init__(self, part): self.part = part
@@ -267,7 +270,7 @@ class LossPart(Metric):
     @property
     def value(self): return (self.total/self.n).item() if self.n else None
 
-# %% ../nbs/41_salad.ipynb #cell-070
+# %% ../nbs/41_salad.ipynb #cell-072
 class FreshNorm(Callback):
     "At the end of training, measure the statistics of batch norm anew over the training films"
     def after_fit(self):
@@ -279,7 +282,19 @@ class FreshNorm(Callback):
             for x,_ in self.dls.train: self.model(as_input(x.to(next(self.model.parameters()).device)))
         for o in norms: o.momentum = 0.1
 
-# %% ../nbs/41_salad.ipynb #cell-072
+# %% ../nbs/41_salad.ipynb #cell-074
+class Centre(Callback):
+    "Before training, put the loss's centre at the mean embedding of the training films"
+    def before_fit(self):
+        if self.loss_func.centre is None: self.loss_func.centre = self.model.encoded(self.learn.films).mean(0)
+
+class Milestone(Callback):
+    "Divide the learning rate by ten after `epoch` epochs"
+    def __init__(self, epoch): self.after = epoch
+    def before_epoch(self):
+        if self.epoch == self.after: self.opt.set_hyper('lr', self.opt.hypers[-1]['lr']/10)
+
+# %% ../nbs/41_salad.ipynb #cell-076
 class SaladModel(nn.Module):
     "The network, and the memory of the films it is trained on"
     def __init__(self, net, memory):
@@ -287,7 +302,7 @@ class SaladModel(nn.Module):
         self.net,self.memory = net,memory
     def forward(self, x): return self.net(x)
 
-# %% ../nbs/41_salad.ipynb #cell-074
+# %% ../nbs/41_salad.ipynb #cell-078
 def salad_learner(
     cases:Cases, # Normal films, at least two
     net:str='unet', # `'unet'` or `'resnet18'`
@@ -298,6 +313,7 @@ def salad_learner(
     w_rec:float=1., # Weight of the reconstruction term
     w_contrast:float=0.25, # Weight of the contrast term
     reconstruction:str='l1', # `'l1'` (released) or `'mse'` (paper)
+    w_svdd:float=0., # Weight of the distance to a fixed centre, see `Centre`
     k:int=10, # Neighbours of an anchor
     momentum:float=0.5, # How far a slot moves towards a new embedding
     temperature:float=0.1, # Of the softmax over the slots
@@ -318,42 +334,50 @@ def salad_learner(
     memory = InstanceMemory(len(films), dim, k, momentum, temperature)
     dls = DataLoaders(*[FilmLoader(films, bs=bs, shuffle=o) for o in (True, False)], device=default_device())
     metrics = [LossPart('reconstruction'), LossPart('contrast'), ValueMetric(lambda: int(memory.anchors.sum()), 'anchors')]
-    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction), metrics=metrics, cbs=[FilmViews(flip), SaladMemory(), FreshNorm()],
+    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction, w_svdd), metrics=metrics, cbs=[FilmViews(flip), SaladMemory(), FreshNorm(), *[Centre()][:w_svdd > 0]],
         opt_func=partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True)), lr=1e-4, wd=1e-6, wd_bn_bias=True)
     learn.recorder.train_metrics,learn.recorder.valid_metrics = True, False
     learn.films = films
     return learn
 
-# %% ../nbs/41_salad.ipynb #cell-076
+# %% ../nbs/41_salad.ipynb #cell-080
 @patch
 def fit_rounds(self:Learner,
     rounds:int=10, # Rounds after round 0, at most 10
     epochs:int=50, # Epochs in each round
     lr:float=1e-4, # Learning rate
     wd:float=1e-6, # Weight decay
+    milestone:int=None, # Epoch after which the learning rate is a tenth
     cbs=None # Further callbacks
 ):
     "Train round 0 without anchors, then `rounds` rounds in which more and more films are anchors"
     if not 0 <= rounds <= 10 or epochs < 1: raise InputError(f'rounds={rounds} and epochs={epochs} cannot be trained', do='0 to 10 rounds of at least 1 epoch')
-    self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *L(cbs)])
+    self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *([] if milestone is None else [Milestone(milestone)]), *L(cbs)])
 
-# %% ../nbs/41_salad.ipynb #cell-089
+# %% ../nbs/41_salad.ipynb #cell-093
+def memory_cosines(z, slots, k=100, rule='released', temperature=0.1, leave=None): # float64 B x K; B x 1 for `'weighted'`
+    "Cosines to the nearest slots, or to their weighted mean; see `memory_distance`"
+    z, slots = (F.normalize(o.double().cpu()) for o in (z, slots))
+    every = z @ slots.T
+    if leave is not None: every[range(len(z)), leave] = -torch.inf
+    cosine, which = every.topk(min(k, len(slots) - (leave is not None)), dim=1)
+    if rule != 'weighted': return cosine
+    share = (cosine/temperature).softmax(1)
+    return (z*F.normalize((share[...,None]*slots[which]).sum(1))).sum(1, keepdim=True)
+
+# %% ../nbs/41_salad.ipynb #cell-094
 def memory_distance(
     z:torch.Tensor, # B x dim, embeddings of films
     slots:torch.Tensor, # N x dim, the memory
     k:int=100, # Nearest slots that count, at most N
-    rule:str='released', # `'released'`, or `'weighted'`: our reading of the paper, whose formula is not known
-    temperature:float=0.1 # τ of `'weighted'`
+    rule:str='released', # `'weighted'` is our reading of the paper, whose formula is not known; any other: the plain mean
+    temperature:float=0.1, # τ of `'weighted'`
+    leave=None # long B, the slot of each film that does not count
 )->torch.Tensor: # float64 B, from 0 (the same direction) to 1 (opposite)
     "How far films lie from the memory: an angle divided by π"
-    z, slots = (F.normalize(o.double().cpu()) for o in (z, slots))
-    cosine, which = (z @ slots.T).topk(min(k, len(slots)), dim=1)
-    if rule == 'weighted':
-        share = (cosine/temperature).softmax(1)
-        cosine = (z*F.normalize((share[...,None]*slots[which]).sum(1))).sum(1, keepdim=True)
-    return cosine.clamp(-1, 1).acos().mean(1)/math.pi
+    return memory_cosines(z, slots, k, rule, temperature, leave).clamp(-1, 1).acos().mean(1)/math.pi
 
-# %% ../nbs/41_salad.ipynb #cell-095
+# %% ../nbs/41_salad.ipynb #cell-102
 def redraw_error(
     redrawn:torch.Tensor, # B x 3 x H x W in [-1, 1]
     x:torch.Tensor # B x 3 x H x W in [-1, 1]
@@ -363,29 +387,58 @@ def redraw_error(
     sigma = int(x.shape[-1])/64 # a tracer would hand on a tensor
     return gaussian_blur(error, 2*math.ceil(3*sigma) + 1, sigma)[:,0]
 
-# %% ../nbs/41_salad.ipynb #cell-098
+# %% ../nbs/41_salad.ipynb #cell-105
+def distance_gradient(
+    encode, # Function from B x 3 x H x W to embeddings B x dim
+    x:torch.Tensor, # B x 3 x H x W in [-1, 1]
+    cosines # Function from embeddings to cosines B x K
+)->torch.Tensor: # float32 B x H x W
+    "Absolute gradient of the distance to the memory at each pixel, smoothed"
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        slope, = torch.autograd.grad(-cosines(encode(x)).mean(1).sum(), x)
+    sigma = int(x.shape[-1])/64
+    return gaussian_blur(slope.abs().sum(1, keepdim=True), 2*math.ceil(3*sigma) + 1, sigma)[:,0]
+
+# %% ../nbs/41_salad.ipynb #cell-110
+def aided_score(
+    distance:torch.Tensor, # float64 B
+    error:torch.Tensor, # float32 B x H x W
+    normal:torch.Tensor # float64 2 x 2: mean and spread of the angle, and of the error, over normal films
+)->torch.Tensor: # float64 B
+    "Angle and error of redrawing, each in spreads from the normal mean, added"
+    return (distance - normal[0,0])/normal[0,1] + (error.double().mean((1,2)).to(distance.device) - normal[1,0])/normal[1,1]
+
+# %% ../nbs/41_salad.ipynb #cell-112
 class SaladDetector(Detector):
-    "SALAD, fitted: the angle to the memory as score, the error of redrawing as heatmap"
+    "SALAD, fitted: the angle to the memory as score; the error of redrawing, or the gradient of the angle, as heatmap"
     method = 'salad'
-    def __init__(self, net, slots, prepare, k=100, rule='released', temperature=0.1):
+    def __init__(self, net, slots, prepare, k=100, rule='released', temperature=0.1, heat='error', normal=None):
         super().__init__(prepare)
-        store_attr('slots,k,rule,temperature'); self.net = net.eval()
+        store_attr('slots,k,rule,temperature,heat,normal'); self.net = net.eval()
     def maps(self, x):
         x = as_input(x.to(next(self.net.parameters()).device))
         redrawn, z = self.net(x)
-        return memory_distance(z, self.slots, self.k, self.rule, self.temperature), redraw_error(redrawn, x)
+        error = redraw_error(redrawn, x)
+        score = memory_distance(z, self.slots, self.k, self.rule, self.temperature)
+        if self.rule == 'aided': score = aided_score(score, error, self.normal)
+        return score, error if self.heat == 'error' else self.gradient(x)
+    def gradient(self, x):
+        with torch.inference_mode(False): net = copy.deepcopy(self.net) # tensors of inference mode take no gradient
+        return distance_gradient(lambda x: net.encode(x)[0], x, lambda z: memory_cosines(z, self.slots.clone(), self.k, self.rule, self.temperature))
     def state(self):
-        settings = dict(net=self.net.name, size=self.net.size, dim=self.net.dim, k=self.k, rule=self.rule, temperature=self.temperature)
-        return settings, {'slots': self.slots, **{f'net.{k}': v for k,v in self.net.state_dict().items()}}
+        settings = dict(net=self.net.name, size=self.net.size, dim=self.net.dim, k=self.k, rule=self.rule, temperature=self.temperature, heat=self.heat)
+        arrays = {'slots': self.slots} if self.normal is None else {'slots': self.slots, 'normal': self.normal}
+        return settings, {**arrays, **{f'net.{k}': v for k,v in self.net.state_dict().items()}}
     @classmethod
     def from_state(cls, settings, arrays, prepare):
         o = dict(settings)
         name = o.pop('net')
         net = autoencoder(name, o.pop('size'), o.pop('dim'), None if name == 'unet' else 'random')
         net.load_state_dict({k[4:]: v for k,v in arrays.items() if k.startswith('net.')})
-        return cls(net, arrays['slots'], prepare, **o)
+        return cls(net, arrays['slots'], prepare, normal=arrays.get('normal'), **o)
 
-# %% ../nbs/41_salad.ipynb #cell-100
+# %% ../nbs/41_salad.ipynb #cell-114
 @patch
 @torch.no_grad()
 def encoded(self:SaladModel,
@@ -397,17 +450,34 @@ def encoded(self:SaladModel,
     device = next(self.parameters()).device
     return torch.cat([self.net.encode(as_input(x.to(device)))[0] for x,_ in FilmLoader(films, bs=bs)])
 
-# %% ../nbs/41_salad.ipynb #cell-102
+# %% ../nbs/41_salad.ipynb #cell-115
+@patch
+@torch.no_grad()
+def normal_spread(self:SaladModel, films, slots, k, bs=32): # float64 2 x 2, as `aided_score` takes it
+    "Mean and spread of angle and error over the training films, each without its own slot"
+    self.eval()
+    device,found,at = next(self.parameters()).device,[],0
+    for x,_ in FilmLoader(films, bs=bs):
+        x = as_input(x.to(device)); redrawn, z = self.net(x)
+        own = torch.arange(at, at := at + len(x))
+        found.append(torch.stack([memory_distance(z, slots, k, leave=own), redraw_error(redrawn, x).double().mean((1,2)).cpu()]))
+    found = torch.cat(found, 1)
+    return torch.stack([found.mean(1), found.std(1).clamp(min=1e-9)], 1)
+
+# %% ../nbs/41_salad.ipynb #cell-117
 @patch
 @torch.inference_mode(False)
 def to_detector(self:SaladModel,
     films:PreparedFilms, # The training films
     k:int=100, # Nearest slots that count in a score
-    score:str='released', # `'released'` or `'weighted'`, see `memory_distance`
-    memory:str='trained' # `'trained'` (released) or `'encoded'`: the training films anew
+    score:str='released', # `'released'` or `'weighted'`, see `memory_distance`, or `'aided'`, see `aided_score`
+    memory:str='trained', # `'trained'` (released) or `'encoded'`: the training films anew
+    heatmap:str='error' # `'error'`, see `redraw_error`, or `'gradient'`, see `distance_gradient`
 )->SaladDetector:
     "The fitted detector"
+    if heatmap not in ('error', 'gradient'): raise InputError(f"heatmap is 'error' or 'gradient', not {heatmap!r}")
     if memory not in ('trained', 'encoded'): raise InputError(f"memory is 'trained' or 'encoded', not {memory!r}")
-    if score not in ('released', 'weighted'): raise InputError(f"score is 'released' or 'weighted', not {score!r}")
+    if score not in ('released', 'weighted', 'aided'): raise InputError(f"score is 'released', 'weighted' or 'aided', not {score!r}")
     slots = self.memory.slots.clone() if memory == 'trained' else self.encoded(films)
-    return SaladDetector(copy.deepcopy(self.net), slots, films.prepare, k, score, self.memory.temperature)
+    normal = self.normal_spread(films, slots, k) if score == 'aided' else None
+    return SaladDetector(copy.deepcopy(self.net), slots, films.prepare, k, score, self.memory.temperature, heatmap, normal)
