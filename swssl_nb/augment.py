@@ -82,7 +82,7 @@ def resized_crop(
     move = torch.stack([torch.stack([w, zero, at(w)], 1), torch.stack([zero, h, at(h)], 1)], 1)
     return F.grid_sample(x, F.affine_grid(move, x.shape, align_corners=False), padding_mode='border', align_corners=False)
 
-# %% ../nbs/21_augment.ipynb #cell-027
+# %% ../nbs/21_augment.ipynb #cell-030
 @dataclass
 class Augment:
     "SWSSL's augmentation of a view"
