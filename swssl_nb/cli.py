@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['layouts', 'train_options', 'read_cases', 'split_cases', 'named_by_file', 'record_of', 'unseen_cases', 'fit_swssl',
-           'fit_salad', 'detector_options', 'peak_memory', 'write_training', 'train', 'named_films', 'write_heatmap',
-           'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
+           'checkpoint_file', 'fit_salad', 'detector_options', 'check_options', 'peak_memory', 'write_training',
+           'train', 'named_films', 'write_heatmap', 'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser',
+           'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
 import argparse, os, sys, time
@@ -87,20 +88,36 @@ def fit_swssl(args, train, valid):
     learn.fit(args.epochs or 0)
     return learn
 
+def checkpoint_file(run):
+    "Where SALAD's training keeps what it is at, until the run is finished"
+    return Path(run)/'checkpoint.pt'
+
 def fit_salad(args, train, valid):
     "A trained SALAD learner"
+    from swssl_nb.augment import Augment
+    from swssl_nb.resume import Checkpoint
     from swssl_nb.salad import salad_learner
-    learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), **_options(args, 'net', 'weights', 'bs'))
+    learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), augment=args.augment and getattr(Augment, args.augment)(),
+        **_options(args, 'net', 'weights', 'bs', 'dim', 'w_rec', 'w_contrast', 'w_svdd', 'reconstruction'))
     rounds,epochs = dict(paper=(10, 50), quick=(2, 4))[args.schedule]
-    learn.fit_rounds(rounds=rounds if args.rounds is None else args.rounds, epochs=epochs if args.epochs is None else args.epochs, **_options(args, 'lr'))
+    learn.fit_rounds(rounds=rounds if args.rounds is None else args.rounds, epochs=epochs if args.epochs is None else args.epochs,
+        cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume), **_options(args, 'lr', 'wd', 'milestone'))
     return learn
 
 def detector_options(args)->dict:
     "How the method's detector shall score"
-    if args.method == 'salad': return _options(args, 'k')
+    if args.method == 'salad': return _options(args, 'k', 'score', 'memory', 'heatmap')
     from swssl_nb.swssl import paper_score
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
-    return {**rule[args.score], **_options(args, 'top', 'reach', 'k')}
+    return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k')}
+
+def check_options(args):
+    "`InputError` where an option belongs to the other method, or to a run that is over"
+    scores = dict(swssl=('ours', 'paper', 'released'), salad=('released', 'weighted', 'aided'))[args.method]
+    if args.score not in (None, *scores): raise InputError(f'{args.method} has no score {args.score!r}', do=f"choose one of {', '.join(scores)}")
+    if args.method == 'swssl' and args.resume: raise InputError('only SALAD is resumed', do='leave --resume out')
+    if args.resume and (Path(args.out)/'detector.json').exists() and not checkpoint_file(args.out).exists():
+        raise InputError('this run is finished, there is nothing to resume', args.out, 'leave --resume out to train again, or name another folder')
 
 # %% ../nbs/80_cli.ipynb #cell-012
 def peak_memory()->float: # GB
@@ -120,6 +137,7 @@ def write_training(run, args, cases, parts, learn, minutes):
 def train(args):
     "Learn from the normal films of a data set"
     from swssl_nb.calibrate import conformal_rank
+    check_options(args)
     cases = read_cases(args.layout, args.data, args.strict)
     if len(cases.normals()) < 3: raise InputError(f'{len(cases.normals())} normal films to learn from and to calibrate on', args.data, 'give at least 3, better some hundred')
     parts = cases.split_as(args.split) if args.split else split_cases(cases, args.seed, args.valid, args.test)
@@ -133,6 +151,7 @@ def train(args):
     print(detector.calibrate(calibrate_on, false_positive_rate=args.false_positive_rate, strict=args.strict))
     run = detector.save(args.out)
     write_training(run, args, cases, parts, learn, minutes)
+    checkpoint_file(run).unlink(missing_ok=True)
     print(f'{run}: trained in {minutes:.1f} minutes, at most {peak_memory():.1f} GB')
 
 # %% ../nbs/80_cli.ipynb #cell-015
@@ -225,18 +244,25 @@ train_options = dict(
     stride=(int, 'swssl: step between windows, pixels (32)'), crop=(int, 'swssl: side of a training crop, pixels (384)'),
     triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (1e-4)'),
     encoder=(str, 'swssl: timm model (tf_efficientnet_lite0)'), weights=(str, "weights file, 'hub' or 'random'"),
-    net=(str, 'salad: unet or resnet18 (unet)'), k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
+    net=(str, 'salad: unet, resnet18 or another timm model (unet)'), dim=(int, 'salad: length of the embedding (200)'), wd=(float, 'salad: weight decay (1e-6)'),
+    milestone=(int, 'salad: epoch after which the learning rate is a tenth (none)'), w_rec=(float, 'salad: weight of the reconstruction (1)'),
+    w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),
+    k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
     top=(float, 'swssl: share of the windows that make a score (0.1; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'))
 
 def _train_parser(commands):
     p = _add(commands, train, 'learn from the normal films of a data set'); _data(p)
     p.add_argument('--method', choices=('swssl', 'salad'), default='swssl')
     p.add_argument('--out', required=True, metavar='RUN', help='run folder to write')
-    for name,(kind,text) in train_options.items(): p.add_argument(f'--{name}', type=kind, metavar=kind.__name__.upper(), help=text)
+    for name,(kind,text) in train_options.items(): p.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
     p.add_argument('--preset', choices=('chest', 'dbt', 'quick'), default='chest', help='swssl: settings of the paper for chest films or tomosynthesis, or quick ones (chest)')
     p.add_argument('--schedule', choices=('paper', 'quick'), default='paper', help='salad: 10 rounds of 50 epochs, or 2 of 4 (paper)')
-    p.add_argument('--score', choices=('ours', 'paper', 'released'), default='ours', help="swssl: our score, the paper's, or the authors' program's (ours)")
+    p.add_argument('--score', choices=('ours', 'paper', 'released', 'weighted', 'aided'), help="swssl: ours, the paper's or the authors' program's (ours); salad: released, weighted, or aided by the reconstruction (released)")
+    for name,choices,text in (('reconstruction', ('l1', 'mse'), 'error of the redrawn film (l1)'), ('augment', ('chest', 'dbt'), "SWSSL's augmentations beside the mirroring (none)"),
+            ('memory', ('trained', 'encoded'), 'slots as training left them, or the training films anew (trained)'), ('heatmap', ('error', 'gradient'), 'of the redrawn film, or gradient of the distance (error)')):
+        p.add_argument(f'--{name}', choices=choices, help=f'salad: {text}')
+    p.add_argument('--resume', action='store_true', help='salad: go on from the checkpoint in RUN, where a stopped training left one')
     p.add_argument('--equalize', action='store_true', help='equalise the histogram of each film')
     p.add_argument('--fit', choices=('stretch', 'letterbox'), default='stretch', help='to the working size (stretch)')
     p.add_argument('--trim', action='store_true', help='cut the margins of the collimator off')
