@@ -88,6 +88,7 @@ def fit_swssl(args, train, valid):
     learn.fit(args.epochs or 0)
     return learn
 
+# %% ../nbs/80_cli.ipynb #cell-012
 def checkpoint_file(run):
     "Where SALAD's training keeps what it is at, until the run is finished"
     return Path(run)/'checkpoint.pt'
@@ -119,7 +120,7 @@ def check_options(args):
     if args.resume and (Path(args.out)/'detector.json').exists() and not checkpoint_file(args.out).exists():
         raise InputError('this run is finished, there is nothing to resume', args.out, 'leave --resume out to train again, or name another folder')
 
-# %% ../nbs/80_cli.ipynb #cell-012
+# %% ../nbs/80_cli.ipynb #cell-014
 def peak_memory()->float: # GB
     "The largest memory of this process so far"
     import resource
@@ -133,7 +134,7 @@ def write_training(run, args, cases, parts, learn, minutes):
     write_json(run/'training.json', dict(minutes=minutes, peak_memory_gb=peak_memory(), films=len(learn.films), left_out=left_out,
         metrics=list(learn.recorder.metric_names[1:-1]), epochs=epochs))
 
-# %% ../nbs/80_cli.ipynb #cell-013
+# %% ../nbs/80_cli.ipynb #cell-015
 def train(args):
     "Learn from the normal films of a data set"
     from swssl_nb.calibrate import conformal_rank
@@ -154,7 +155,7 @@ def train(args):
     checkpoint_file(run).unlink(missing_ok=True)
     print(f'{run}: trained in {minutes:.1f} minutes, at most {peak_memory():.1f} GB')
 
-# %% ../nbs/80_cli.ipynb #cell-015
+# %% ../nbs/80_cli.ipynb #cell-017
 def named_films(
     paths # Files and folders
 )->list: # (Path, name without ending and unique)
@@ -197,7 +198,7 @@ def score(args):
     print(f'{args.csv}: {len(films) - failed} films scored, {failed} left out, {len(films)/(time.perf_counter() - start):.2f} films per second')
     if failed == len(films): raise InputError('none of the films could be scored', args.csv, 'the errors are in this file')
 
-# %% ../nbs/80_cli.ipynb #cell-017
+# %% ../nbs/80_cli.ipynb #cell-019
 def _evaluated(args):
     "Detector, result and cases of a run on a data set"
     from swssl_nb.evaluate import evaluate
@@ -218,13 +219,13 @@ def report(args):
     print(result)
     print(write([result], [detector], cases, args.out))
 
-# %% ../nbs/80_cli.ipynb #cell-019
+# %% ../nbs/80_cli.ipynb #cell-021
 def demo(args):
     "Train and evaluate both methods on phantoms"
     from swssl_nb.demo import run_demo
     run_demo(args.out, args.films)
 
-# %% ../nbs/80_cli.ipynb #cell-021
+# %% ../nbs/80_cli.ipynb #cell-023
 def _add(commands, run, help):
     "A command that calls `run`"
     p = commands.add_parser(run.__name__, help=help, description=run.__doc__ + '.')
@@ -237,7 +238,7 @@ def _data(p):
     p.add_argument('--layout', choices=layouts, default='folder', help='how the data set is laid out (default: folder)')
     p.add_argument('--data', required=True, metavar='PATH', help='its folder, or a CSV for --layout csv')
 
-# %% ../nbs/80_cli.ipynb #cell-023
+# %% ../nbs/80_cli.ipynb #cell-025
 train_options = dict(
     epochs=(int, 'epochs, for salad in each round (0, the encoder as it came; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
     size=(int, 'working size, pixels (1024; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
@@ -272,7 +273,7 @@ def _train_parser(commands):
     p.add_argument('--split', metavar='CSV', help='path and split (train, valid or test) of each film, instead of a split by --seed')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of the split and the training (0)')
 
-# %% ../nbs/80_cli.ipynb #cell-024
+# %% ../nbs/80_cli.ipynb #cell-026
 def parser()->argparse.ArgumentParser:
     "The command line of swssl_nb"
     p = argparse.ArgumentParser('swssl_nb', description='Find what is strange in a radiograph, learning from normal ones only. For research; not a medical device.')
@@ -289,7 +290,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', default='runs/demo', metavar='DIR'); d.add_argument('--films', type=int, default=80, metavar='INT', help='normal phantoms to learn from (80)')
     return p
 
-# %% ../nbs/80_cli.ipynb #cell-025
+# %% ../nbs/80_cli.ipynb #cell-027
 def main(
     argv=None # Words of the command line, those of the process by default
 )->int: # Exit code: 0, or 2 for an error that the user can mend
