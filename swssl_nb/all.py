@@ -22,6 +22,7 @@ from .detector import *
 from .engine import *
 from .swssl import *
 from .salad import *
+from .resume import *
 from .calibrate import *
 from .export import *
 from .intervals import *

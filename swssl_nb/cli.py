@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['layouts', 'train_options', 'read_cases', 'split_cases', 'named_by_file', 'record_of', 'unseen_cases', 'fit_swssl',
-           'fit_salad', 'detector_options', 'peak_memory', 'write_training', 'train', 'named_films', 'write_heatmap',
-           'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
+           'checkpoint_file', 'fit_salad', 'detector_options', 'check_options', 'peak_memory', 'write_training',
+           'train', 'named_films', 'write_heatmap', 'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser',
+           'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
 import argparse, os, sys, time
@@ -87,22 +88,39 @@ def fit_swssl(args, train, valid):
     learn.fit(args.epochs or 0)
     return learn
 
+# %% ../nbs/80_cli.ipynb #cell-012
+def checkpoint_file(run):
+    "Where SALAD's training keeps what it is at, until the run is finished"
+    return Path(run)/'checkpoint.pt'
+
 def fit_salad(args, train, valid):
     "A trained SALAD learner"
+    from swssl_nb.augment import Augment
+    from swssl_nb.resume import Checkpoint
     from swssl_nb.salad import salad_learner
-    learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), **_options(args, 'net', 'weights', 'bs'))
+    learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), augment=args.augment and getattr(Augment, args.augment)(),
+        **_options(args, 'net', 'weights', 'bs', 'dim', 'w_rec', 'w_contrast', 'w_svdd', 'reconstruction'))
     rounds,epochs = dict(paper=(10, 50), quick=(2, 4))[args.schedule]
-    learn.fit_rounds(rounds=rounds if args.rounds is None else args.rounds, epochs=epochs if args.epochs is None else args.epochs, **_options(args, 'lr'))
+    learn.fit_rounds(rounds=rounds if args.rounds is None else args.rounds, epochs=epochs if args.epochs is None else args.epochs,
+        cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume), **_options(args, 'lr', 'wd', 'milestone'))
     return learn
 
 def detector_options(args)->dict:
     "How the method's detector shall score"
-    if args.method == 'salad': return _options(args, 'k')
+    if args.method == 'salad': return _options(args, 'k', 'score', 'memory', 'heatmap')
     from swssl_nb.swssl import paper_score
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
-    return {**rule[args.score], **_options(args, 'top', 'reach', 'k')}
+    return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k')}
 
-# %% ../nbs/80_cli.ipynb #cell-012
+def check_options(args):
+    "`InputError` where an option belongs to the other method, or to a run that is over"
+    scores = dict(swssl=('ours', 'paper', 'released'), salad=('released', 'weighted', 'aided'))[args.method]
+    if args.score not in (None, *scores): raise InputError(f'{args.method} has no score {args.score!r}', do=f"choose one of {', '.join(scores)}")
+    if args.method == 'swssl' and args.resume: raise InputError('only SALAD is resumed', do='leave --resume out')
+    if args.resume and (Path(args.out)/'detector.json').exists() and not checkpoint_file(args.out).exists():
+        raise InputError('this run is finished, there is nothing to resume', args.out, 'leave --resume out to train again, or name another folder')
+
+# %% ../nbs/80_cli.ipynb #cell-014
 def peak_memory()->float: # GB
     "The largest memory of this process so far"
     import resource
@@ -116,10 +134,11 @@ def write_training(run, args, cases, parts, learn, minutes):
     write_json(run/'training.json', dict(minutes=minutes, peak_memory_gb=peak_memory(), films=len(learn.films), left_out=left_out,
         metrics=list(learn.recorder.metric_names[1:-1]), epochs=epochs))
 
-# %% ../nbs/80_cli.ipynb #cell-013
+# %% ../nbs/80_cli.ipynb #cell-015
 def train(args):
     "Learn from the normal films of a data set"
     from swssl_nb.calibrate import conformal_rank
+    check_options(args)
     cases = read_cases(args.layout, args.data, args.strict)
     if len(cases.normals()) < 3: raise InputError(f'{len(cases.normals())} normal films to learn from and to calibrate on', args.data, 'give at least 3, better some hundred')
     parts = cases.split_as(args.split) if args.split else split_cases(cases, args.seed, args.valid, args.test)
@@ -133,9 +152,10 @@ def train(args):
     print(detector.calibrate(calibrate_on, false_positive_rate=args.false_positive_rate, strict=args.strict))
     run = detector.save(args.out)
     write_training(run, args, cases, parts, learn, minutes)
+    checkpoint_file(run).unlink(missing_ok=True)
     print(f'{run}: trained in {minutes:.1f} minutes, at most {peak_memory():.1f} GB')
 
-# %% ../nbs/80_cli.ipynb #cell-015
+# %% ../nbs/80_cli.ipynb #cell-017
 def named_films(
     paths # Files and folders
 )->list: # (Path, name without ending and unique)
@@ -178,7 +198,7 @@ def score(args):
     print(f'{args.csv}: {len(films) - failed} films scored, {failed} left out, {len(films)/(time.perf_counter() - start):.2f} films per second')
     if failed == len(films): raise InputError('none of the films could be scored', args.csv, 'the errors are in this file')
 
-# %% ../nbs/80_cli.ipynb #cell-017
+# %% ../nbs/80_cli.ipynb #cell-019
 def _evaluated(args):
     "Detector, result and cases of a run on a data set"
     from swssl_nb.evaluate import evaluate
@@ -199,13 +219,13 @@ def report(args):
     print(result)
     print(write([result], [detector], cases, args.out))
 
-# %% ../nbs/80_cli.ipynb #cell-019
+# %% ../nbs/80_cli.ipynb #cell-021
 def demo(args):
     "Train and evaluate both methods on phantoms"
     from swssl_nb.demo import run_demo
     run_demo(args.out, args.films)
 
-# %% ../nbs/80_cli.ipynb #cell-021
+# %% ../nbs/80_cli.ipynb #cell-023
 def _add(commands, run, help):
     "A command that calls `run`"
     p = commands.add_parser(run.__name__, help=help, description=run.__doc__ + '.')
@@ -218,25 +238,32 @@ def _data(p):
     p.add_argument('--layout', choices=layouts, default='folder', help='how the data set is laid out (default: folder)')
     p.add_argument('--data', required=True, metavar='PATH', help='its folder, or a CSV for --layout csv')
 
-# %% ../nbs/80_cli.ipynb #cell-023
+# %% ../nbs/80_cli.ipynb #cell-025
 train_options = dict(
     epochs=(int, 'epochs, for salad in each round (0, the encoder as it came; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
     size=(int, 'working size, pixels (1024; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
     stride=(int, 'swssl: step between windows, pixels (32)'), crop=(int, 'swssl: side of a training crop, pixels (384)'),
     triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (1e-4)'),
     encoder=(str, 'swssl: timm model (tf_efficientnet_lite0)'), weights=(str, "weights file, 'hub' or 'random'"),
-    net=(str, 'salad: unet or resnet18 (unet)'), k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
+    net=(str, 'salad: unet, resnet18 or another timm model (unet)'), dim=(int, 'salad: length of the embedding (200)'), wd=(float, 'salad: weight decay (1e-6)'),
+    milestone=(int, 'salad: epoch after which the learning rate is a tenth (none)'), w_rec=(float, 'salad: weight of the reconstruction (1)'),
+    w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),
+    k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
     top=(float, 'swssl: share of the windows that make a score (0.1; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'))
 
 def _train_parser(commands):
     p = _add(commands, train, 'learn from the normal films of a data set'); _data(p)
     p.add_argument('--method', choices=('swssl', 'salad'), default='swssl')
     p.add_argument('--out', required=True, metavar='RUN', help='run folder to write')
-    for name,(kind,text) in train_options.items(): p.add_argument(f'--{name}', type=kind, metavar=kind.__name__.upper(), help=text)
+    for name,(kind,text) in train_options.items(): p.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
     p.add_argument('--preset', choices=('chest', 'dbt', 'quick'), default='chest', help='swssl: settings of the paper for chest films or tomosynthesis, or quick ones (chest)')
     p.add_argument('--schedule', choices=('paper', 'quick'), default='paper', help='salad: 10 rounds of 50 epochs, or 2 of 4 (paper)')
-    p.add_argument('--score', choices=('ours', 'paper', 'released'), default='ours', help="swssl: our score, the paper's, or the authors' program's (ours)")
+    p.add_argument('--score', choices=('ours', 'paper', 'released', 'weighted', 'aided'), help="swssl: ours, the paper's or the authors' program's (ours); salad: released, weighted, or aided by the reconstruction (released)")
+    for name,choices,text in (('reconstruction', ('l1', 'mse'), 'error of the redrawn film (l1)'), ('augment', ('chest', 'dbt'), "SWSSL's augmentations beside the mirroring (none)"),
+            ('memory', ('trained', 'encoded'), 'slots as training left them, or the training films anew (trained)'), ('heatmap', ('error', 'gradient'), 'of the redrawn film, or gradient of the distance (error)')):
+        p.add_argument(f'--{name}', choices=choices, help=f'salad: {text}')
+    p.add_argument('--resume', action='store_true', help='salad: go on from the checkpoint in RUN, where a stopped training left one')
     p.add_argument('--equalize', action='store_true', help='equalise the histogram of each film')
     p.add_argument('--fit', choices=('stretch', 'letterbox'), default='stretch', help='to the working size (stretch)')
     p.add_argument('--trim', action='store_true', help='cut the margins of the collimator off')
@@ -246,7 +273,7 @@ def _train_parser(commands):
     p.add_argument('--split', metavar='CSV', help='path and split (train, valid or test) of each film, instead of a split by --seed')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of the split and the training (0)')
 
-# %% ../nbs/80_cli.ipynb #cell-024
+# %% ../nbs/80_cli.ipynb #cell-026
 def parser()->argparse.ArgumentParser:
     "The command line of swssl_nb"
     p = argparse.ArgumentParser('swssl_nb', description='Find what is strange in a radiograph, learning from normal ones only. For research; not a medical device.')
@@ -263,7 +290,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', default='runs/demo', metavar='DIR'); d.add_argument('--films', type=int, default=80, metavar='INT', help='normal phantoms to learn from (80)')
     return p
 
-# %% ../nbs/80_cli.ipynb #cell-025
+# %% ../nbs/80_cli.ipynb #cell-027
 def main(
     argv=None # Words of the command line, those of the process by default
 )->int: # Exit code: 0, or 2 for an error that the user can mend
