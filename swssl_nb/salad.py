@@ -370,10 +370,11 @@ class SaladDetector(Detector):
     def __init__(self, net, slots, prepare, k=100, rule='released', temperature=0.1):
         super().__init__(prepare)
         store_attr('slots,k,rule,temperature'); self.net = net.eval()
-    def maps(self, x):
+    def maps(self, x): return self.maps_features(x)[:2]
+    def maps_features(self, x): # the features of a film are its code
         x = as_input(x.to(next(self.net.parameters()).device))
         redrawn, z = self.net(x)
-        return memory_distance(z, self.slots, self.k, self.rule, self.temperature), redraw_error(redrawn, x)
+        return memory_distance(z, self.slots, self.k, self.rule, self.temperature), redraw_error(redrawn, x), z
     def state(self):
         settings = dict(net=self.net.name, size=self.net.size, dim=self.net.dim, k=self.k, rule=self.rule, temperature=self.temperature)
         return settings, {'slots': self.slots, **{f'net.{k}': v for k,v in self.net.state_dict().items()}}
