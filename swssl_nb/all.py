@@ -23,6 +23,7 @@ from .engine import *
 from .swssl import *
 from .salad import *
 from .calibrate import *
+from .drift import *
 from .export import *
 from .intervals import *
 from .localise import *

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['layouts', 'train_options', 'read_cases', 'split_cases', 'named_by_file', 'record_of', 'unseen_cases', 'fit_swssl',
            'fit_salad', 'detector_options', 'peak_memory', 'write_training', 'train', 'named_films', 'write_heatmap',
-           'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
+           'load_detector', 'say_drift', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
 import argparse, os, sys, time
@@ -157,14 +157,21 @@ def write_heatmap(detector, scored, folder, name):
 
 def load_detector(run):
     "The detector of a run folder, whichever its method"
-    import swssl_nb.calibrate, swssl_nb.salad, swssl_nb.swssl # what a detector may be made of
+    import swssl_nb.drift, swssl_nb.salad, swssl_nb.swssl # what a detector may be made of
     from swssl_nb.detector import Detector
     return Detector.load(run)
+
+def say_drift(detector, sample):
+    "Whether the scored films are like those of the calibration; on stderr where they are not"
+    try: drift = detector.drift(sample)
+    except InputError as e: print(f'drift not checked: {e}')
+    else: print(f'WARNING: {drift}' if drift.elsewhere else drift, file=sys.stderr if drift.elsewhere else sys.stdout)
 
 def score(args):
     "Score films with a trained run"
     import csv
-    detector,films = load_detector(args.run),named_films(args.paths)
+    from swssl_nb.calibrate import Sample
+    detector,films,sample = load_detector(args.run),named_films(args.paths),Sample()
     folder = Path(args.heatmaps) if args.heatmaps else None
     if folder: folder.mkdir(parents=True, exist_ok=True)
     Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
@@ -173,10 +180,12 @@ def score(args):
         rows = csv.writer(file); rows.writerow(('path','score','error'))
         for (film,name),o in zip(films, detector.stream([f for f,_ in films], heatmaps=folder is not None, radiographs=folder is not None, strict=args.strict)):
             rows.writerow((os.fsencode(o.path).decode('utf-8', 'backslashreplace'), '' if o.score is None else repr(o.score), o.error or ''))
+            sample.add(o)
             if o.error: failed += 1; print(f'left out: {o.error}', file=sys.stderr)
             elif folder: write_heatmap(detector, o, folder, name)
     print(f'{args.csv}: {len(films) - failed} films scored, {failed} left out, {len(films)/(time.perf_counter() - start):.2f} films per second')
     if failed == len(films): raise InputError('none of the films could be scored', args.csv, 'the errors are in this file')
+    say_drift(detector, sample)
 
 # %% ../nbs/80_cli.ipynb #cell-017
 def _evaluated(args):
