@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['layouts', 'train_options', 'read_cases', 'split_cases', 'named_by_file', 'record_of', 'unseen_cases', 'fit_swssl',
-           'fit_salad', 'detector_options', 'peak_memory', 'write_training', 'train', 'named_films', 'write_heatmap',
-           'load_detector', 'say_drift', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
+           'fit_salad', 'detector_options', 'peak_memory', 'given_settings', 'write_training', 'train', 'named_films',
+           'write_heatmap', 'load_detector', 'say_drift', 'score', 'evaluate', 'report', 'demo', 'parser', 'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
 import argparse, os, sys, time
@@ -108,13 +108,24 @@ def peak_memory()->float: # GB
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e9 if sys.platform == 'darwin' else 1e6)
 
+def given_settings(args, cases)->dict: # setting -> value, for JSON; no path is in it
+    "What the user chose, and how the films were split"
+    official = 'split' in cases.table and {'train','test'} <= set(cases.table['split'])
+    split = 'by a table' if args.split else f"{'official' if official else 'by patient'}, seed {args.seed}"
+    away = ('command', 'data', 'out', 'split', 'strict', 'debug')
+    chosen = {k: v for k,v in vars(args).items() if k not in away and v is not None}
+    if chosen.get('weights') not in (None, 'hub', 'random'): chosen['weights'] = 'a file'
+    return dict(chosen, split=split)
+
 def write_training(run, args, cases, parts, learn, minutes):
-    "`split.json` and `training.json` of a run"
+    "`split.json`, `training.json` and `CARD.md` of a run"
+    from swssl_nb.card import versions, write_card
     left_out = [dict(path=p, error=e) for p,e in [*cases.left_out, *learn.films.left_out]]
     epochs = [[None if v is None else float(v) for v in o] for o in learn.recorder.values]
     write_json(run/'split.json', dict(layout=args.layout, data=str(args.data), seed=args.seed, **record_of(parts)))
     write_json(run/'training.json', dict(minutes=minutes, peak_memory_gb=peak_memory(), films=len(learn.films), left_out=left_out,
-        metrics=list(learn.recorder.metric_names[1:-1]), epochs=epochs))
+        metrics=list(learn.recorder.metric_names[1:-1]), epochs=epochs, settings=given_settings(args, cases), versions=versions()))
+    write_card(run)
 
 # %% ../nbs/80_cli.ipynb #cell-013
 def train(args):
@@ -190,10 +201,13 @@ def score(args):
 # %% ../nbs/80_cli.ipynb #cell-017
 def _evaluated(args):
     "Detector, result and cases of a run on a data set"
+    from swssl_nb.card import write_card
     from swssl_nb.evaluate import evaluate
     detector = load_detector(args.run)
     cases = unseen_cases(read_cases(args.layout, args.data, args.strict), read_json(Path(args.run)/'split.json'))
-    return detector, evaluate(detector, cases, strict=args.strict), cases
+    result = evaluate(detector, cases, strict=args.strict)
+    write_card(args.run, result)
+    return detector, result, cases
 
 def evaluate(args):
     "Evaluate a trained run on films of patients that it has not seen"
