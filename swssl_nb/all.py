@@ -30,6 +30,7 @@ from .localise import *
 from .trivial import *
 from .metrics import *
 from .evaluate import *
+from .peers import *
 from .card import *
 from .report import *
 from .demo import *
