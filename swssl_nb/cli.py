@@ -172,6 +172,7 @@ def load_detector(run):
     from swssl_nb.detector import Detector
     return Detector.load(run)
 
+# %% ../nbs/80_cli.ipynb #cell-017
 def say_drift(detector, sample):
     "Whether the scored films are like those of the calibration; on stderr where they are not"
     try: drift = detector.drift(sample)
@@ -198,7 +199,7 @@ def score(args):
     if failed == len(films): raise InputError('none of the films could be scored', args.csv, 'the errors are in this file')
     say_drift(detector, sample)
 
-# %% ../nbs/80_cli.ipynb #cell-017
+# %% ../nbs/80_cli.ipynb #cell-019
 def _evaluated(args):
     "Detector, result and cases of a run on a data set"
     from swssl_nb.card import write_card
@@ -222,13 +223,13 @@ def report(args):
     print(result)
     print(write([result], [detector], cases, args.out))
 
-# %% ../nbs/80_cli.ipynb #cell-019
+# %% ../nbs/80_cli.ipynb #cell-021
 def demo(args):
     "Train and evaluate both methods on phantoms"
     from swssl_nb.demo import run_demo
     run_demo(args.out, args.films)
 
-# %% ../nbs/80_cli.ipynb #cell-021
+# %% ../nbs/80_cli.ipynb #cell-023
 def _add(commands, run, help):
     "A command that calls `run`"
     p = commands.add_parser(run.__name__, help=help, description=run.__doc__ + '.')
@@ -241,7 +242,7 @@ def _data(p):
     p.add_argument('--layout', choices=layouts, default='folder', help='how the data set is laid out (default: folder)')
     p.add_argument('--data', required=True, metavar='PATH', help='its folder, or a CSV for --layout csv')
 
-# %% ../nbs/80_cli.ipynb #cell-023
+# %% ../nbs/80_cli.ipynb #cell-025
 train_options = dict(
     epochs=(int, 'epochs, for salad in each round (0, the encoder as it came; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
     size=(int, 'working size, pixels (1024; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
@@ -269,7 +270,7 @@ def _train_parser(commands):
     p.add_argument('--split', metavar='CSV', help='path and split (train, valid or test) of each film, instead of a split by --seed')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of the split and the training (0)')
 
-# %% ../nbs/80_cli.ipynb #cell-024
+# %% ../nbs/80_cli.ipynb #cell-026
 def parser()->argparse.ArgumentParser:
     "The command line of swssl_nb"
     p = argparse.ArgumentParser('swssl_nb', description='Find what is strange in a radiograph, learning from normal ones only. For research; not a medical device.')
@@ -286,7 +287,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', default='runs/demo', metavar='DIR'); d.add_argument('--films', type=int, default=80, metavar='INT', help='normal phantoms to learn from (80)')
     return p
 
-# %% ../nbs/80_cli.ipynb #cell-025
+# %% ../nbs/80_cli.ipynb #cell-027
 def main(
     argv=None # Words of the command line, those of the process by default
 )->int: # Exit code: 0, or 2 for an error that the user can mend
