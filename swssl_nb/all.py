@@ -24,12 +24,15 @@ from .swssl import *
 from .salad import *
 from .resume import *
 from .calibrate import *
+from .drift import *
 from .export import *
 from .intervals import *
 from .localise import *
 from .trivial import *
 from .metrics import *
 from .evaluate import *
+from .peers import *
+from .card import *
 from .report import *
 from .demo import *
 

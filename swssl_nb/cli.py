@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['layouts', 'train_options', 'read_cases', 'split_cases', 'named_by_file', 'record_of', 'unseen_cases', 'fit_swssl',
-           'checkpoint_file', 'fit_salad', 'detector_options', 'check_options', 'peak_memory', 'write_training',
-           'train', 'named_films', 'write_heatmap', 'load_detector', 'score', 'evaluate', 'report', 'demo', 'parser',
-           'main']
+           'checkpoint_file', 'fit_salad', 'detector_options', 'check_options', 'peak_memory', 'given_settings',
+           'write_training', 'train', 'named_films', 'write_heatmap', 'load_detector', 'say_drift', 'score', 'evaluate',
+           'report', 'demo', 'parser', 'main']
 
 # %% ../nbs/80_cli.ipynb #cell-003
 import argparse, os, sys, time
@@ -126,13 +126,24 @@ def peak_memory()->float: # GB
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e9 if sys.platform == 'darwin' else 1e6)
 
+def given_settings(args, cases)->dict: # setting -> value, for JSON; no path is in it
+    "What the user chose, and how the films were split"
+    official = 'split' in cases.table and {'train','test'} <= set(cases.table['split'])
+    split = 'by a table' if args.split else f"{'official' if official else 'by patient'}, seed {args.seed}"
+    away = ('command', 'data', 'out', 'split', 'strict', 'debug')
+    chosen = {k: v for k,v in vars(args).items() if k not in away and v is not None}
+    if chosen.get('weights') not in (None, 'hub', 'random'): chosen['weights'] = 'a file'
+    return dict(chosen, split=split)
+
 def write_training(run, args, cases, parts, learn, minutes):
-    "`split.json` and `training.json` of a run"
+    "`split.json`, `training.json` and `CARD.md` of a run"
+    from swssl_nb.card import versions, write_card
     left_out = [dict(path=p, error=e) for p,e in [*cases.left_out, *learn.films.left_out]]
     epochs = [[None if v is None else float(v) for v in o] for o in learn.recorder.values]
     write_json(run/'split.json', dict(layout=args.layout, data=str(args.data), seed=args.seed, **record_of(parts)))
     write_json(run/'training.json', dict(minutes=minutes, peak_memory_gb=peak_memory(), films=len(learn.films), left_out=left_out,
-        metrics=list(learn.recorder.metric_names[1:-1]), epochs=epochs))
+        metrics=list(learn.recorder.metric_names[1:-1]), epochs=epochs, settings=given_settings(args, cases), versions=versions()))
+    write_card(run)
 
 # %% ../nbs/80_cli.ipynb #cell-015
 def train(args):
@@ -177,14 +188,22 @@ def write_heatmap(detector, scored, folder, name):
 
 def load_detector(run):
     "The detector of a run folder, whichever its method"
-    import swssl_nb.calibrate, swssl_nb.salad, swssl_nb.swssl # what a detector may be made of
+    import swssl_nb.drift, swssl_nb.salad, swssl_nb.swssl # what a detector may be made of
     from swssl_nb.detector import Detector
     return Detector.load(run)
+
+# %% ../nbs/80_cli.ipynb #cell-019
+def say_drift(detector, sample):
+    "Whether the scored films are like those of the calibration; on stderr where they are not"
+    try: drift = detector.drift(sample)
+    except InputError as e: print(f'drift not checked: {e}')
+    else: print(f'WARNING: {drift}' if drift.elsewhere else drift, file=sys.stderr if drift.elsewhere else sys.stdout)
 
 def score(args):
     "Score films with a trained run"
     import csv
-    detector,films = load_detector(args.run),named_films(args.paths)
+    from swssl_nb.calibrate import Sample
+    detector,films,sample = load_detector(args.run),named_films(args.paths),Sample()
     folder = Path(args.heatmaps) if args.heatmaps else None
     if folder: folder.mkdir(parents=True, exist_ok=True)
     Path(args.csv).parent.mkdir(parents=True, exist_ok=True)
@@ -193,18 +212,23 @@ def score(args):
         rows = csv.writer(file); rows.writerow(('path','score','error'))
         for (film,name),o in zip(films, detector.stream([f for f,_ in films], heatmaps=folder is not None, radiographs=folder is not None, strict=args.strict)):
             rows.writerow((os.fsencode(o.path).decode('utf-8', 'backslashreplace'), '' if o.score is None else repr(o.score), o.error or ''))
+            sample.add(o)
             if o.error: failed += 1; print(f'left out: {o.error}', file=sys.stderr)
             elif folder: write_heatmap(detector, o, folder, name)
     print(f'{args.csv}: {len(films) - failed} films scored, {failed} left out, {len(films)/(time.perf_counter() - start):.2f} films per second')
     if failed == len(films): raise InputError('none of the films could be scored', args.csv, 'the errors are in this file')
+    say_drift(detector, sample)
 
-# %% ../nbs/80_cli.ipynb #cell-019
+# %% ../nbs/80_cli.ipynb #cell-021
 def _evaluated(args):
     "Detector, result and cases of a run on a data set"
+    from swssl_nb.card import write_card
     from swssl_nb.evaluate import evaluate
     detector = load_detector(args.run)
     cases = unseen_cases(read_cases(args.layout, args.data, args.strict), read_json(Path(args.run)/'split.json'))
-    return detector, evaluate(detector, cases, strict=args.strict), cases
+    result = evaluate(detector, cases, strict=args.strict)
+    write_card(args.run, result)
+    return detector, result, cases
 
 def evaluate(args):
     "Evaluate a trained run on films of patients that it has not seen"
@@ -219,13 +243,13 @@ def report(args):
     print(result)
     print(write([result], [detector], cases, args.out))
 
-# %% ../nbs/80_cli.ipynb #cell-021
+# %% ../nbs/80_cli.ipynb #cell-023
 def demo(args):
     "Train and evaluate both methods on phantoms"
     from swssl_nb.demo import run_demo
     run_demo(args.out, args.films)
 
-# %% ../nbs/80_cli.ipynb #cell-023
+# %% ../nbs/80_cli.ipynb #cell-025
 def _add(commands, run, help):
     "A command that calls `run`"
     p = commands.add_parser(run.__name__, help=help, description=run.__doc__ + '.')
@@ -238,7 +262,7 @@ def _data(p):
     p.add_argument('--layout', choices=layouts, default='folder', help='how the data set is laid out (default: folder)')
     p.add_argument('--data', required=True, metavar='PATH', help='its folder, or a CSV for --layout csv')
 
-# %% ../nbs/80_cli.ipynb #cell-025
+# %% ../nbs/80_cli.ipynb #cell-027
 train_options = dict(
     epochs=(int, 'epochs, for salad in each round (0, the encoder as it came; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
     size=(int, 'working size, pixels (1024; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
@@ -273,7 +297,7 @@ def _train_parser(commands):
     p.add_argument('--split', metavar='CSV', help='path and split (train, valid or test) of each film, instead of a split by --seed')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of the split and the training (0)')
 
-# %% ../nbs/80_cli.ipynb #cell-026
+# %% ../nbs/80_cli.ipynb #cell-028
 def parser()->argparse.ArgumentParser:
     "The command line of swssl_nb"
     p = argparse.ArgumentParser('swssl_nb', description='Find what is strange in a radiograph, learning from normal ones only. For research; not a medical device.')
@@ -290,7 +314,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', default='runs/demo', metavar='DIR'); d.add_argument('--films', type=int, default=80, metavar='INT', help='normal phantoms to learn from (80)')
     return p
 
-# %% ../nbs/80_cli.ipynb #cell-027
+# %% ../nbs/80_cli.ipynb #cell-029
 def main(
     argv=None # Words of the command line, those of the process by default
 )->int: # Exit code: 0, or 2 for an error that the user can mend

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-import numpy as np, torch
+import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', FutureWarning) # fastai still calls torch.jit
@@ -38,6 +38,7 @@ class Scored:
     radiograph:np.ndarray|None=None # float32 H x W in [0, 1] as it was read, or None where not asked for
     error:str|None=None # One line: why there is no score
     seconds:float=float('nan') # From the decoded film to its score and heatmap
+    features:np.ndarray|None=None # float32 D, see `maps_features`
 
 # %% ../nbs/32_detector.ipynb #cell-007
 def read_ahead(
@@ -90,6 +91,12 @@ class Detector:
         "Anomaly scores and heatmaps of prepared films"
         raise NotImplementedError
 
+    def maps_features(self,
+        x:torch.Tensor # float32 B x 1 x H x W in [0, 1], working size
+    )->tuple: # scores, heatmaps, and features of each film, float B x D
+        "`maps`, and a few numbers that say what a film is like: here its brightness on an 8 x 8 grid"
+        return *self.maps(x), F.adaptive_avg_pool2d(x, 8).flatten(1)
+
     def state(self)->tuple: # settings (JSON), arrays (name -> Tensor)
         "What `from_state` needs beside `prepare`"
         raise NotImplementedError
@@ -104,11 +111,12 @@ class Detector:
 def _scored(self:Detector, case, radiograph, heatmaps, radiographs):
     "`Scored` of one decoded film"
     start = time.perf_counter()
-    with torch.inference_mode(): score, heat = self.maps(self.prepare(radiograph)[None])
+    with torch.inference_mode(): score, heat, features = self.maps_features(self.prepare(radiograph)[None])
     score = float(score[0])
     if not np.isfinite(score): raise InputError(f'its anomaly score is {score}', case.path, 'look at the film')
     heat = self.prepare.back(heat[0].float().cpu().numpy(), radiograph) if heatmaps else None
-    return Scored(case, case.path, score, heat, radiograph if radiographs else None, seconds=time.perf_counter() - start)
+    return Scored(case, case.path, score, heat, radiograph if radiographs else None, seconds=time.perf_counter() - start,
+        features=features[0].float().cpu().numpy())
 
 # %% ../nbs/32_detector.ipynb #cell-016
 @patch
@@ -130,7 +138,7 @@ def stream(self:Detector,
             if strict: raise e from None
             yield Scored(case, case.path, error=str(e))
 
-# %% ../nbs/32_detector.ipynb #cell-026
+# %% ../nbs/32_detector.ipynb #cell-028
 @patch
 def score(self:Detector,
     films # One film (`Case`, path, array) or many (`Cases`, list)
@@ -140,7 +148,7 @@ def score(self:Detector,
     scores = [o.score for o in self.stream(films if many else [films], strict=True, progress=many and len(films) > 8)]
     return np.array(scores) if many else scores[0]
 
-# %% ../nbs/32_detector.ipynb #cell-027
+# %% ../nbs/32_detector.ipynb #cell-029
 @patch
 def heatmap(self:Detector,
     film # `Case`, path, or array
@@ -148,16 +156,17 @@ def heatmap(self:Detector,
     "Anomaly score per pixel"
     return next(self.stream([film], heatmaps=True, strict=True, progress=False)).heatmap
 
-# %% ../nbs/32_detector.ipynb #cell-030
+# %% ../nbs/32_detector.ipynb #cell-032
 run_format = 2 # raised when the files of a run change their meaning
 
-# %% ../nbs/32_detector.ipynb #cell-031
+# %% ../nbs/32_detector.ipynb #cell-033
 @patch
 def save(self:Detector,
     run # Run folder, made if missing
 )->Path: # The folder
     "Write the detector into a run folder"
     settings, arrays = self.state()
+    if self.calibration is not None: arrays = {**arrays, **self.calibration.arrays()}
     run = Path(run); run.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().cpu().contiguous() for k,v in arrays.items()}, run/'detector.safetensors.part')
     (run/'detector.safetensors.part').replace(run/'detector.safetensors')
@@ -166,7 +175,7 @@ def save(self:Detector,
         prepare=self.prepare.settings(), settings=settings, calibration=calibration))
     return run
 
-# %% ../nbs/32_detector.ipynb #cell-032
+# %% ../nbs/32_detector.ipynb #cell-034
 @patch(cls_method=True)
 def load(cls:Detector,
     run # Run folder
@@ -180,11 +189,12 @@ def load(cls:Detector,
     if meta['method'] not in Detector.kinds: raise InputError(f"unknown method {meta['method']!r}", run, f"one of {sorted(Detector.kinds)}; import swssl_nb.all")
     try: arrays = load_file(run/'detector.safetensors')
     except (SafetensorError, OSError) as e: raise InputError(f'not readable ({type(e).__name__})', run/'detector.safetensors', 'train again') from None
+    reference = arrays.pop('calibration.reference', None)
     self = Detector.kinds[meta['method']].from_state(meta['settings'], arrays, Prepare(**meta['prepare']))
-    if meta['calibration'] is not None: self.set_calibration(meta['calibration'])
+    if meta['calibration'] is not None: self.set_calibration(meta['calibration'], reference)
     return self
 
-# %% ../nbs/32_detector.ipynb #cell-037
+# %% ../nbs/32_detector.ipynb #cell-039
 class PreparedFilms:
     "Films of `cases` at working size: `films[i]` is a float32 tensor 1 x H x W in [0, 1]"
     def __init__(self,
@@ -213,7 +223,7 @@ class PreparedFilms:
         "A window of film `i`; only its rows are read"
         return torch.from_numpy(self.cache.read(self.films[i], y, x, h, w))[None]
 
-# %% ../nbs/32_detector.ipynb #cell-043
+# %% ../nbs/32_detector.ipynb #cell-045
 @patch
 def detector(self:Learner,
     **kwargs # Options of the method's detector

@@ -427,13 +427,14 @@ class SaladDetector(Detector):
     def __init__(self, net, slots, prepare, k=100, rule='released', temperature=0.1, heat='error', normal=None):
         super().__init__(prepare)
         store_attr('slots,k,rule,temperature,heat,normal'); self.net = net.eval()
-    def maps(self, x):
+    def maps(self, x): return self.maps_features(x)[:2]
+    def maps_features(self, x): # the features of a film are its code
         x = as_input(x.to(next(self.net.parameters()).device))
         redrawn, z = self.net(x)
         error = redraw_error(redrawn, x)
         score = memory_distance(z, self.slots, self.k, self.rule, self.temperature)
         if self.rule == 'aided': score = aided_score(score, error, self.normal)
-        return score, error if self.heat == 'error' else self.gradient(x)
+        return score, error if self.heat == 'error' else self.gradient(x), z
     def gradient(self, x):
         with torch.inference_mode(False): net = copy.deepcopy(self.net) # tensors of inference mode take no gradient
         return distance_gradient(lambda x: net.encode(x)[0], x, lambda z: memory_cosines(z, self.slots.clone(), self.k, self.rule, self.temperature))

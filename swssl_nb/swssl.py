@@ -317,10 +317,14 @@ class SwsslDetector(Detector):
         if not usable.any(1).all(): raise InputError('this film has pixels only where every normal film is blank', do='look at the film')
         return s, usable, h
 
-    def maps(self, x):
+    def maps(self, x): return self.maps_features(x)[:2]
+
+    def maps_features(self, x): # the features of a film: the mean of its windows' as the memory compares them
         s,usable,h = self.window_scores(x)
         score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
-        return score, to_heatmap(s, self.grid, usable)
+        w = usable[...,None].to(h.dtype)
+        film = as_memory((h*w).sum(1)/w.sum(1), self.memory.project, self.memory.metric)
+        return score, to_heatmap(s, self.grid, usable), film
 
 # %% ../nbs/40_swssl.ipynb #cell-073
 @patch
