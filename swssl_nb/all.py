@@ -16,6 +16,7 @@ from .cache import *
 from .download import *
 from .windows import *
 from .augment import *
+from .lesions import *
 from .encoder import *
 from .memory import *
 from .detector import *

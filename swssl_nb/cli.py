@@ -80,12 +80,15 @@ def _prepare(args, size):
 
 def fit_swssl(args, train, valid):
     "A trained SWSSL learner"
-    from swssl_nb.swssl import presets, swssl_learner
+    from swssl_nb.swssl import epochs_for, presets, presets_lr, swssl_learner, working_size
+    what = args.train or ('swssl' if args.score in ('paper', 'released') else 'lesion')
     settings = {**presets[args.preset], **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr')}
-    settings['size'] = _prepare(args, settings.get('size', 1024))
-    learn = swssl_learner(train, valid=valid, seed=args.seed, strict=args.strict, **settings)
-    if not args.epochs: print('the encoder stays as it came; --epochs N trains it', flush=True)
-    learn.fit(args.epochs or 0)
+    if what != 'lesion' and args.lr is None: settings['lr'] = presets_lr.get(args.preset)
+    settings['size'] = _prepare(args, args.size or settings.get('size') or working_size(train))
+    learn = swssl_learner(train, valid=valid, train=what, seed=args.seed, strict=args.strict, **settings)
+    epochs = args.epochs if args.epochs is not None else epochs_for(len(learn.films)) if what == 'lesion' else 1
+    if not epochs: print('nothing is trained: films are scored by distance alone', flush=True)
+    (learn.fit_one_cycle if what == 'lesion' and epochs else learn.fit)(epochs)
     return learn
 
 # %% ../nbs/80_cli.ipynb #cell-012
@@ -110,7 +113,7 @@ def detector_options(args)->dict:
     if args.method == 'salad': return _options(args, 'k', 'score', 'memory', 'heatmap')
     from swssl_nb.swssl import paper_score
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
-    return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k')}
+    return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight')}
 
 def check_options(args):
     "`InputError` where an option belongs to the other method, or to a run that is over"
@@ -264,22 +267,24 @@ def _data(p):
 
 # %% ../nbs/80_cli.ipynb #cell-027
 train_options = dict(
-    epochs=(int, 'epochs, for salad in each round (0, the encoder as it came; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
-    size=(int, 'working size, pixels (1024; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
+    epochs=(int, 'epochs, for salad in each round (swssl 2 to 20, by the number of films, or 1 for the encoder; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
+    size=(int, 'working size, pixels (1024, or 512 for films below 512; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
     stride=(int, 'swssl: step between windows, pixels (32)'), crop=(int, 'swssl: side of a training crop, pixels (384)'),
-    triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (1e-4)'),
+    triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (lesion head 1e-3, else 1e-4)'),
     encoder=(str, 'swssl: timm model (tf_efficientnet_lite0)'), weights=(str, "weights file, 'hub' or 'random'"),
     net=(str, 'salad: unet, resnet18 or another timm model (unet)'), dim=(int, 'salad: length of the embedding (200)'), wd=(float, 'salad: weight decay (1e-6)'),
     milestone=(int, 'salad: epoch after which the learning rate is a tenth (none)'), w_rec=(float, 'salad: weight of the reconstruction (1)'),
     w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),
     k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
-    top=(float, 'swssl: share of the windows that make a score (0.1; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'))
+    top=(float, 'swssl: share of the windows that make a score (0.3; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'),
+    weight=(float, 'swssl: weight of the lesion head beside the distance (0.5)'))
 
 def _train_parser(commands):
     p = _add(commands, train, 'learn from the normal films of a data set'); _data(p)
     p.add_argument('--method', choices=('swssl', 'salad'), default='swssl')
     p.add_argument('--out', required=True, metavar='RUN', help='run folder to write')
     for name,(kind,text) in train_options.items(): p.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
+    p.add_argument('--train', choices=('lesion', 'swssl', 'both'), help='swssl: what learns: a lesion head on the encoder as it came, the encoder as published, or both (lesion; swssl with --score paper or released)')
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
     p.add_argument('--preset', choices=('chest', 'dbt', 'quick'), default='chest', help='swssl: settings of the paper for chest films or tomosynthesis, or quick ones (chest)')
     p.add_argument('--schedule', choices=('paper', 'quick'), default='paper', help='salad: 10 rounds of 50 epochs, or 2 of 4 (paper)')

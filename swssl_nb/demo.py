@@ -28,9 +28,9 @@ def demo_films(
 
 # %% ../nbs/75_demo.ipynb #cell-009
 def demo_swssl(train):
-    "SWSSL, one short epoch"
-    learn = swssl_learner(train, crop=256, triples=32, seed=0)
-    learn.fit(1)
+    "SWSSL's windows, with a lesion head trained for six epochs"
+    learn = swssl_learner(train, seed=0)
+    learn.fit_one_cycle(6)
     return learn.detector()
 
 def demo_salad(train):

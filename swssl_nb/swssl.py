@@ -121,7 +121,9 @@ class LesionHead(nn.Module):
         h:torch.Tensor # float B x P x features
     )->torch.Tensor: # float B x P
         "Logits"
-        return self.out(F.relu(self.hidden(self.norm(h.float().flatten(0,1))))).view(h.shape[:2])
+        if self.training: x = self.norm(h.float().flatten(0,1)).view_as(h)
+        else: x = (h.float() - self.norm.running_mean)/(self.norm.running_var + self.norm.eps).sqrt() # the same, in a form that ONNX knows
+        return self.out(F.relu(self.hidden(x)))[...,0]
 
 # %% ../nbs/40_swssl.ipynb #cell-25
 def lesion_loss(
@@ -246,7 +248,7 @@ class Lesions(Callback):
     def after_validate(self):
         if hasattr(self, 'state'): torch.set_rng_state(self.state); del self.state
 
-# %% ../nbs/40_swssl.ipynb #cell-46
+# %% ../nbs/40_swssl.ipynb #81a3d0cd
 class KeepBest(Callback):
     "Keep what is trained as it was after the epoch with the smallest loss on held-back films; without those, the last"
     def before_fit(self): self.best,self.kept,self.epoch_kept = float('inf'),None,None
@@ -289,26 +291,48 @@ def both_losses(
     "The loss of SWSSL and the lesion term"
     return loss(pred[:3], s) + weight*s.numel()*lesion_loss(pred[3], share)
 
-# %% ../nbs/40_swssl.ipynb #cell-043
+# %% ../nbs/40_swssl.ipynb #cell-56
 class Whole:
     "Each film as a sample by itself"
     def __init__(self, films): self.films = films
     def __len__(self): return len(self.films)
     def __getitem__(self, i): return self.films[i],
 
+def _longer_side(case):
+    "Of a film, pixels; none where it cannot be read"
+    try: return [max(case.radiograph().shape)]
+    except (InputError, OSError): return []
+
 def working_size(
     cases, # `Cases`
     most:int=9 # Films that are looked at, spread evenly
 )->int: # pixels
     "1024, or 512 where films are smaller than that: enlarging them more adds time and no detail"
-    some = cases[np.unique(np.linspace(0, len(cases)-1, min(most, len(cases))).round().astype(int))]
-    sides = [max(r.shape) for r in (_readable(o) for o in some) if r is not None]
+    some = np.unique(np.linspace(0, len(cases)-1, min(most, len(cases))).round().astype(int))
+    sides = [n for o in cases[some] for n in _longer_side(o)]
     return 512 if sides and np.median(sides) < 512 else 1024
 
-def _readable(case):
-    try: return case.radiograph()
-    except (InputError, OSError): return None
+# %% ../nbs/40_swssl.ipynb #cell-59
+def _possible(cases, train, features, chunk, freeze_norm):
+    "`InputError` for what cannot be trained"
+    if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
+    if train not in ('lesion', 'swssl', 'both'): raise InputError(f"train is 'lesion', 'swssl' or 'both', not {train!r}")
+    if train == 'both' and features == 'exact': raise InputError('the lesion term needs crops that hold many windows', do="use features='dense', or train='lesion'")
+    if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
 
+def _head_parts(films, held, encoder, grid, features, bs, lesion):
+    model = SwsslModel(encoder, grid, grid, features, train='lesion')
+    return _loaders(*map(Whole, (films, held)), bs or 16, 1),model,[Lesions(lesion), KeepBest()]
+
+def _view_parts(films, held, encoder, grid, features, crop, triples, bs, reach, width, chunk, train, views, lesion, freeze_norm):
+    triples,bs = triples or (64 if features == 'dense' else 1), bs or (4 if features == 'dense' else 300)
+    native = lambda o: NativeFilms(o) if views['inversion'] == 'released' else None
+    sets = [WindowTriples(o, grid, features, triples, crop, reach, native(o)) for o in (films, held)]
+    model = SwsslModel(encoder, grid, sets[0].crop_grid, features, width, chunk, train)
+    parts = [(Views(**views), True), (Lesions(lesion, frozen=False), train == 'both'), (ClipValues(), True), (FrozenNorm(), freeze_norm)]
+    return _loaders(*sets, bs),model,[o for o,on in parts if on]
+
+# %% ../nbs/40_swssl.ipynb #cell-043
 def swssl_learner(
     cases, # `Cases`: normal films to learn from
     valid=None, # `Cases`: normal films whose loss is shown after each epoch
@@ -332,7 +356,7 @@ def swssl_learner(
     chunk:int=None, # See `SwsslModel`: a large batch in the memory of a small one
     loss=swssl_loss, # Another: `partial(swssl_loss, off_diagonal=5e-3)`
     lesion=None, # `SyntheticLesion()` by default
-    lesion_weight:float=1., # Of the lesion term, `'both'` only
+    lesion_weight:float=1., # Of the lesion term, `'both'` only, see `both_losses`
     norm=(0.5, 0.5), # Mean and std of the encoder's input, see `Encoder`
     opt_func=None, # fastai optimiser: `Adam` (which is AdamW) for `'lesion'`, else `published_sgd`
     lr:float=None, # Learning rate that `fit` takes by default: 1e-3 for `'lesion'`, else 1e-4 as published
@@ -342,31 +366,16 @@ def swssl_learner(
     **kwargs # Passed to fastai's `Learner`
 )->Learner:
     "A fastai `Learner` that trains SWSSL on normal films; `InputError` where a film is abnormal, or too few can be read"
-    if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
-    if train not in ('lesion', 'swssl', 'both'): raise InputError(f"train is 'lesion', 'swssl' or 'both', not {train!r}")
-    if train == 'both' and features == 'exact': raise InputError('the lesion term needs crops that hold many windows', do="use features='dense', or train='lesion'")
-    if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
+    _possible(cases, train, features, chunk, freeze_norm)
     set_seeds(seed)
-    size = working_size(cases) if size is None else size
-    prepare = size if isinstance(size, Prepare) else Prepare(size, equalize)
-    grid,encoder = Grid(prepare.size, window, stride, edge),Encoder(encoder, stages, weights, *norm)
+    prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
+    at = dict(encoder=Encoder(encoder, stages, weights, *norm), grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
     films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
-    cbs = kwargs.pop('cbs', [])
-    if train == 'lesion':
-        model = SwsslModel(encoder.eval(), grid, grid, features, train=train)
-        dls,loss = _loaders(*map(Whole, (films, held)), bs or 16, 1),lesion_loss
-        cbs = [Lesions(lesion), KeepBest(), *cbs]
-    else:
-        triples,bs = triples or (64 if features == 'dense' else 1), bs or (4 if features == 'dense' else 300)
-        sets = (WindowTriples(o, grid, features, triples, crop, reach, NativeFilms(o) if inversion == 'released' else None) for o in (films, held))
-        dls = _loaders(*sets, bs)
-        model = SwsslModel(encoder, grid, dls.train.dataset.crop_grid, features, width, chunk, train)
-        cbs = [Views(**{'inversion': inversion, **(views or {})}), *([Lesions(lesion, frozen=False)] if train == 'both' else []), ClipValues(), *[FrozenNorm()][:freeze_norm], *cbs]
-        if train == 'both': loss = partial(both_losses, loss=loss, weight=lesion_weight)
-    learn = Learner(dls, model, loss, lr=lr or (1e-3 if train == 'lesion' else 1e-4), wd=1e-2 if train == 'lesion' else 1e-5,
-        opt_func=opt_func or (Adam if train == 'lesion' else published_sgd), cbs=cbs, **kwargs)
-    learn.recorder.train_metrics,learn.recorder.valid_metrics = True, len(held) > 0
-    learn.films = films
+    dls,model,cbs = _head_parts(films, held, **at) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=dict(inversion=inversion, **(views or {})), freeze_norm=freeze_norm)
+    loss = dict(lesion=lesion_loss, swssl=loss, both=partial(both_losses, loss=loss, weight=lesion_weight))[train]
+    lr,wd,opt = (lr or 1e-3, 1e-2, Adam) if train == 'lesion' else (lr or 1e-4, 1e-5, published_sgd)
+    learn = Learner(dls, model, loss, lr=lr, wd=wd, opt_func=opt_func or opt, cbs=[*cbs, *kwargs.pop('cbs', [])], **kwargs)
+    learn.recorder.train_metrics,learn.recorder.valid_metrics,learn.films = True, len(held) > 0, films
     return learn
 
 # %% ../nbs/40_swssl.ipynb #cell-050
@@ -376,7 +385,7 @@ presets_lr = dict(dbt=5e-6) # for `train='swssl'` and `'both'`, as published
 
 def epochs_for(
     films:int, # To learn from
-    seen:int=2400 # Films with a lesion that the head shall have seen
+    seen:int=800 # Films that the head shall at least have seen
 )->int: # 2 to 20
     "How long to train the lesion head"
     return min(max(-(-seen//films), 2), 20)
@@ -453,7 +462,7 @@ class SwsslDetector(Detector):
         top:float=0.3, # Share of the windows that make the film's score, see `film_score`
         rule:str='paper', # `'paper'`: distance a window; `'released'`: the score of the authors' program, needs a memory of plain features
         lesion=None, # `Witness` of synthetic lesions; None scores by distance alone
-        weight:float=1. # Of the witness beside the distance
+        weight:float=0.5 # Of the witness beside the distance
     ):
         super().__init__(prepare)
         if rule not in ('paper', 'released'): raise InputError(f"rule is 'paper' or 'released', not {rule!r}")
@@ -514,7 +523,7 @@ def to_detector(self:SwsslModel,
     top:float=0.3, # See `film_score`
     rule:str='paper', # See `SwsslDetector`
     reach:int=1, # Grid cells that a match may lie away
-    weight:float=1., # Of the lesion head beside the distance, where one is trained
+    weight:float=0.5, # Of the lesion head beside the distance, where one is trained
     **options # Of `build_memory`: `components`, `whiten`, `standardise`, `k`, `metric`
 )->SwsslDetector:
     "The detector of the trained encoder and head; `learn.detector(**paper_score)` scores as the paper does"
