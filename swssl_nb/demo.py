@@ -28,9 +28,9 @@ def demo_films(
 
 # %% ../nbs/75_demo.ipynb #cell-009
 def demo_swssl(train):
-    "SWSSL's windows, with a lesion head trained for six epochs"
+    "SWSSL's windows, with a lesion head trained for three epochs"
     learn = swssl_learner(train, seed=0)
-    learn.fit_one_cycle(6)
+    learn.fit_one_cycle(3)
     return learn.detector()
 
 def demo_salad(train):
