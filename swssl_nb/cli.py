@@ -113,7 +113,7 @@ def detector_options(args)->dict:
     if args.method == 'salad': return _options(args, 'k', 'score', 'memory', 'heatmap')
     from swssl_nb.swssl import paper_score
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
-    return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight')}
+    return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight', 'whole')}
 
 def check_options(args):
     "`InputError` where an option belongs to the other method, or to a run that is over"
@@ -277,7 +277,8 @@ train_options = dict(
     w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),
     k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
     top=(float, 'swssl: share of the windows that make a score (0.3; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'),
-    weight=(float, 'swssl: weight of the lesion head beside the distance (0.5)'))
+    weight=(float, 'swssl: weight of the lesion head beside the distance (0.5)'),
+    whole=(float, 'swssl: weight of the film as a whole beside its windows (0.5)'))
 
 def _train_parser(commands):
     p = _add(commands, train, 'learn from the normal films of a data set'); _data(p)

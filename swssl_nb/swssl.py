@@ -29,7 +29,7 @@ from .windows import Grid, blank, neighbour_similarity, neighbours, to_heatmap
 from .augment import Augment, invert
 from .lesions import SyntheticLesion, window_share
 from .encoder import Encoder, window_features
-from .memory import WindowMemory, as_memory, film_score, released_score, whitening
+from .memory import FilmMemory, WindowMemory, as_memory, film_score, released_score, whitening
 
 # %% ../nbs/40_swssl.ipynb #cell-005
 def draw_triple(
@@ -462,12 +462,14 @@ class SwsslDetector(Detector):
         top:float=0.3, # Share of the windows that make the film's score, see `film_score`
         rule:str='paper', # `'paper'`: distance a window; `'released'`: the score of the authors' program, needs a memory of plain features
         lesion=None, # `Witness` of synthetic lesions; None scores by distance alone
-        weight:float=0.5 # Of the witness beside the distance
+        weight:float=0.5, # Of the witness beside the distance
+        films=None, # Standardised `FilmMemory`; None scores by windows alone
+        whole:float=0.5 # Of the film as a whole beside its windows
     ):
         super().__init__(prepare)
         if rule not in ('paper', 'released'): raise InputError(f"rule is 'paper' or 'released', not {rule!r}")
         self.encoder,self.memory,self.grid,self.features,self.top,self.rule = encoder.eval(),memory,grid,features,top,rule
-        self.lesion,self.weight = lesion,weight
+        self.lesion,self.weight,self.films,self.whole = lesion,weight,films,whole
 
     @cached_property
     def fast(self): return engine(self.encoder, _example(self.grid, self.features), precision='fp32')
@@ -491,6 +493,7 @@ class SwsslDetector(Detector):
     def maps_features(self, x): # the features of a film: the mean of its windows' as the memory compares them
         s,usable,h = self.window_scores(x)
         score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
+        if self.films is not None: score = score + self.whole*self.films.scores(h, usable)
         w = usable[...,None].to(h.dtype)
         film = as_memory((h*w).sum(1)/w.sum(1), self.memory.project, self.memory.metric)
         return score, to_heatmap(s, self.grid, usable), film
@@ -498,8 +501,8 @@ class SwsslDetector(Detector):
 # %% ../nbs/40_swssl.ipynb #cell-073
 @patch
 def state(self:SwsslDetector):
-    settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features, top=self.top, rule=self.rule, memory=self.memory.settings(), weight=self.weight)
-    parts = dict(encoder=self.encoder.state_dict(), memory=self.memory.arrays(), lesion={} if self.lesion is None else self.lesion.state_dict())
+    settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features, top=self.top, rule=self.rule, memory=self.memory.settings(), weight=self.weight, whole=self.whole)
+    parts = dict(encoder=self.encoder.state_dict(), memory=self.memory.arrays(), lesion={} if self.lesion is None else self.lesion.state_dict(), films={} if self.films is None else dict(normal=self.films.normal))
     return settings, {f'{part}.{k}': v for part,arrays in parts.items() for k,v in arrays.items()}
 
 @patch(cls_method=True)
@@ -512,10 +515,11 @@ def from_state(cls:SwsslDetector, settings, arrays, prepare):
     if saved:
         lesion = Witness(LesionHead(encoder.features, len(saved['head.hidden.bias'])), torch.zeros_like(saved['normal']))
         lesion.load_state_dict(saved)
-    return cls(prepare, encoder, memory, Grid(**settings['grid']), settings['features'], settings['top'], settings['rule'], lesion, settings['weight'])
+    films = FilmMemory(memory, **part('films')) if part('films') else None
+    return cls(prepare, encoder, memory, Grid(**settings['grid']), settings['features'], settings['top'], settings['rule'], lesion, settings['weight'], films, settings['whole'])
 
 # %% ../nbs/40_swssl.ipynb #cell-075
-paper_score = dict(components=None, standardise=False, reach=0, top=0., weight=0) # with the learner's `stages=(-1,)`
+paper_score = dict(components=None, standardise=False, reach=0, top=0., weight=0, whole=0) # with the learner's `stages=(-1,)`
 
 @patch
 def to_detector(self:SwsslModel,
@@ -524,16 +528,18 @@ def to_detector(self:SwsslModel,
     rule:str='paper', # See `SwsslDetector`
     reach:int=1, # Grid cells that a match may lie away
     weight:float=0.5, # Of the lesion head beside the distance, where one is trained
+    whole:float=0.5, # Of the film as a whole beside its windows, see `FilmMemory`
     **options # Of `build_memory`: `components`, `whiten`, `standardise`, `k`, `metric`
 )->SwsslDetector:
     "The detector of the trained encoder and head; `learn.detector(**paper_score)` scores as the paper does"
     if rule == 'released' and options.get('components', 128) is not None: raise InputError("rule='released' compares plain features", do='pass components=None too')
     head = copy.deepcopy(self.lesion) if self.lesion is not None and self.lesion.norm.num_batches_tracked > 0 and weight else None
-    if head is not None and not options.get('standardise', True): raise InputError('the lesion head is on the scale of standardised distances', do='pass weight=0, or keep standardise')
+    if (head is not None or whole) and not options.get('standardise', True): raise InputError('lesion head and film as a whole are on the scale of standardised distances', do='pass weight=0 and whole=0, or keep standardise')
     encoder = copy.deepcopy(self.encoder) # further training must not reach into the detector
-    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule, weight=weight)
+    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule, weight=weight, whole=whole)
     said = []
     also = None if head is None else lambda h, usable: said.append((head.eval()(h[None])[0], usable))
     detector.memory = build_memory(films, detector.fast, self.grid, self.features, reach=reach, also=also, **options)
     if said: detector.lesion = Witness(head, normal_logits(*map(torch.stack, zip(*said))))
+    if whole: detector.films = FilmMemory(detector.memory).standardise()
     return detector
