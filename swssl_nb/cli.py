@@ -96,21 +96,26 @@ def checkpoint_file(run):
     "Where SALAD's training keeps what it is at, until the run is finished"
     return Path(run)/'checkpoint.pt'
 
+def _schedule(args):
+    "The schedule by name; of a quick one only the length where the user names another network"
+    from swssl_nb.salad import schedules
+    s = schedules[args.schedule]
+    return s if args.net in (None, s['learner'].get('net', 'unet')) else dict(learner={}, fit=s['fit'], detector={})
+
 def fit_salad(args, train, valid):
     "A trained SALAD learner"
     from swssl_nb.augment import Augment
     from swssl_nb.resume import Checkpoint
     from swssl_nb.salad import salad_learner
+    given = _options(args, 'net', 'weights', 'bs', 'dim', 'w_rec', 'w_contrast', 'w_svdd', 'reconstruction')
     learn = salad_learner(train, seed=args.seed, strict=args.strict, size=_prepare(args, 256), augment=args.augment and getattr(Augment, args.augment)(),
-        **_options(args, 'net', 'weights', 'bs', 'dim', 'w_rec', 'w_contrast', 'w_svdd', 'reconstruction'))
-    rounds,epochs = dict(paper=(10, 50), quick=(2, 4))[args.schedule]
-    learn.fit_rounds(rounds=rounds if args.rounds is None else args.rounds, epochs=epochs if args.epochs is None else args.epochs,
-        cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume), **_options(args, 'lr', 'wd', 'milestone'))
+        **{**_schedule(args)['learner'], **given})
+    learn.fit_rounds(cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume), **{**_schedule(args)['fit'], **_options(args, 'rounds', 'epochs', 'lr', 'wd', 'milestone')})
     return learn
 
 def detector_options(args)->dict:
     "How the method's detector shall score"
-    if args.method == 'salad': return _options(args, 'k', 'score', 'memory', 'heatmap')
+    if args.method == 'salad': return {**_schedule(args)['detector'], **_options(args, 'k', 'score', 'memory', 'heatmap')}
     from swssl_nb.swssl import paper_score
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
     return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight', 'whole')}
@@ -267,12 +272,12 @@ def _data(p):
 
 # %% ../nbs/80_cli.ipynb #cell-027
 train_options = dict(
-    epochs=(int, 'epochs, for salad in each round (swssl 2 to 20, by the number of films, or 1 for the encoder; salad 50)'), rounds=(int, 'salad: neighbourhood rounds after the first (10)'),
+    epochs=(int, 'epochs, for salad in each round (swssl 2 to 20, by the number of films, or 1 for the encoder; salad as --schedule says)'), rounds=(int, 'salad: neighbourhood rounds after the first (as --schedule says)'),
     size=(int, 'working size, pixels (1024, or 512 for films below 512; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
     stride=(int, 'swssl: step between windows, pixels (32)'), crop=(int, 'swssl: side of a training crop, pixels (384)'),
     triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (lesion head 1e-3, else 1e-4)'),
     encoder=(str, 'swssl: timm model (tf_efficientnet_lite0)'), weights=(str, "weights file, 'hub' or 'random'"),
-    net=(str, 'salad: unet, resnet18 or another timm model (unet)'), dim=(int, 'salad: length of the embedding (200)'), wd=(float, 'salad: weight decay (1e-6)'),
+    net=(str, 'salad: unet, resnet18 or another timm model (tf_efficientnet_lite0; unet with --schedule paper)'), dim=(int, 'salad: length of the embedding (200)'), wd=(float, 'salad: weight decay (1e-6)'),
     milestone=(int, 'salad: epoch after which the learning rate is a tenth (none)'), w_rec=(float, 'salad: weight of the reconstruction (1)'),
     w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),
     k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
@@ -288,10 +293,10 @@ def _train_parser(commands):
     p.add_argument('--train', choices=('lesion', 'swssl', 'both'), help='swssl: what learns: a lesion head on the encoder as it came, the encoder as published, or both (lesion; swssl with --score paper or released)')
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
     p.add_argument('--preset', choices=('chest', 'dbt', 'quick'), default='chest', help='swssl: settings of the paper for chest films or tomosynthesis, or quick ones (chest)')
-    p.add_argument('--schedule', choices=('paper', 'quick'), default='paper', help='salad: 10 rounds of 50 epochs, or 2 of 4 (paper)')
-    p.add_argument('--score', choices=('ours', 'paper', 'released', 'weighted', 'aided'), help="swssl: ours, the paper's or the authors' program's (ours); salad: released, weighted, or aided by the reconstruction (released)")
+    p.add_argument('--schedule', choices=('paper', 'quick'), default='quick', help='salad: as published, 11 x 50 epochs of a unet from nothing; or minutes, on a frozen ImageNet encoder (quick)')
+    p.add_argument('--score', choices=('ours', 'paper', 'released', 'weighted', 'aided'), help="swssl: ours, the paper's or the authors' program's (ours); salad: released, weighted, or aided by the reconstruction (weighted; released with --schedule paper)")
     for name,choices,text in (('reconstruction', ('l1', 'mse'), 'error of the redrawn film (l1)'), ('augment', ('chest', 'dbt'), "SWSSL's augmentations beside the mirroring (none)"),
-            ('memory', ('trained', 'encoded'), 'slots as training left them, or the training films anew (trained)'), ('heatmap', ('error', 'gradient'), 'of the redrawn film, or gradient of the distance (error)')):
+            ('memory', ('trained', 'encoded'), 'slots as training left them, or the training films anew (encoded; trained with --schedule paper)'), ('heatmap', ('error', 'gradient'), 'of the redrawn film, or gradient of the distance (error)')):
         p.add_argument(f'--{name}', choices=choices, help=f'salad: {text}')
     p.add_argument('--resume', action='store_true', help='salad: go on from the checkpoint in RUN, where a stopped training left one')
     p.add_argument('--equalize', action='store_true', help='equalise the histogram of each film')

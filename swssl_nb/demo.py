@@ -15,7 +15,7 @@ from .evaluate import compare_text, evaluate
 from .report import report
 import swssl_nb.calibrate # the detectors' `calibrate`
 from .swssl import swssl_learner
-from .salad import salad_learner
+from .salad import salad_learner, schedules
 
 # %% ../nbs/75_demo.ipynb #cell-005
 def demo_films(
@@ -34,10 +34,10 @@ def demo_swssl(train):
     return learn.detector()
 
 def demo_salad(train):
-    "SALAD, three short rounds"
-    learn = salad_learner(train, size=256, seed=0)
-    learn.fit_rounds(rounds=2, epochs=2)
-    return learn.detector()
+    "SALAD, its quick schedule"
+    learn = salad_learner(train, size=256, seed=0, **schedules['quick']['learner'])
+    learn.fit_rounds(**schedules['quick']['fit'])
+    return learn.detector(**schedules['quick']['detector'])
 
 demo_methods = dict(swssl=demo_swssl, salad=demo_salad)
 

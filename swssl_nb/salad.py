@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['schedules', 'DoubleConv', 'UpBlock', 'up_path', 'as_input', 'Autoencoder', 'UNetAutoencoder', 'EncoderAutoencoder',
            'autoencoder', 'InstanceMemory', 'contrast_loss', 'SaladLoss', 'FilmLoader', 'FilmViews', 'SaladMemory',
-           'NeighbourRounds', 'LossPart', 'FreshNorm', 'Centre', 'Milestone', 'mean_cosine', 'start_from_films',
+           'NeighbourRounds', 'LossPart', 'FreshNorm', 'Centre', 'Milestone', 'mean_cosine', 'film_directions',
            'StartFromFilms', 'Settle', 'SaladModel', 'salad_learner', 'memory_cosines', 'memory_distance',
            'redraw_error', 'distance_gradient', 'aided_score', 'SaladDetector']
 
@@ -71,11 +71,13 @@ def as_input(
 class Autoencoder(nn.Module):
     "Film -> film redrawn, and embedding. A subclass gives `encode` and `decode`"
     bf16 = False # set where training shall use bfloat16
+    decoder = True # whether it redraws films at all
     def forward(self,
         x:torch.Tensor # float32 B x 3 x H x W in [-1, 1]
-    )->tuple: # float32 B x 3 x H x W redrawn, float32 B x dim embedding of length 1
+    )->tuple: # float32 B x 3 x H x W redrawn (None without a decoder), float32 B x dim embedding of length 1
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
             z, code = self.encode(x)
+            if not self.decoder: return None, z
             redrawn = self.decode(code).float()
         if redrawn.shape[2:] != x.shape[2:]: redrawn = F.interpolate(redrawn, x.shape[2:], mode='bilinear')
         return redrawn, z
@@ -111,15 +113,17 @@ class EncoderAutoencoder(Autoencoder):
         weights=None, # A file of ImageNet weights, `'hub'` or `'random'`; `InputError` where there are none, see `backbone`
         stages=(-1,), # Feature maps that `z` sees, the last of them the decoder's
         cells:int=1, # `z` sees the means over cells x cells pieces of each map
-        frozen:bool=False # Keep the encoder as it came
+        frozen:bool=False, # Keep the encoder as it came
+        decoder:bool=True # Redraw films; without, there is nothing but the embedding
     ):
         super().__init__()
         if size < 64: raise InputError(f'films of {size} pixels are too small for {name}', do='choose size=64 or more')
-        store_attr('name,size,dim,cells,frozen'); self.stages = tuple(stages)
+        store_attr('name,size,dim,cells,frozen,decoder'); self.stages = tuple(stages)
         self.down = backbone(name, weights, features_only=True, out_indices=self.stages).requires_grad_(not frozen)
         channels = self.down.feature_info.channels(); n = channels[-1]
-        self.register_buffer('scale', torch.ones(sum(channels)*cells**2)) # of each feature, see `start_from_films`
-        self.squeeze, self.up = nn.Linear(len(self.scale), dim), nn.Sequential(*[nn.Conv2d(n, 512, 1)][:n != 512], *up_path(512))
+        self.register_buffer('scale', torch.ones(sum(channels)*cells**2)) # of each feature, see `film_directions`
+        self.squeeze = nn.Linear(len(self.scale), dim)
+        if decoder: self.up = nn.Sequential(*[nn.Conv2d(n, 512, 1)][:n != 512], *up_path(512))
         self.train()
     def train(self, mode=True):
         super().train(mode)
@@ -132,7 +136,7 @@ class EncoderAutoencoder(Autoencoder):
         h, code = self.features(x)
         return F.normalize(self.squeeze(h).float()), code
     def decode(self, code): return self.up(code)
-    def settings(self): return dict(net=self.name, size=self.size, dim=self.dim, stages=list(self.stages), cells=self.cells, frozen=self.frozen)
+    def settings(self): return dict(net=self.name, size=self.size, dim=self.dim, stages=list(self.stages), cells=self.cells, frozen=self.frozen, decoder=self.decoder)
 
 # %% ../nbs/41_salad.ipynb #cell-030
 def autoencoder(
@@ -140,10 +144,10 @@ def autoencoder(
     size:int=256, # Side of the films, pixels
     dim:int=200, # Length of `z`
     weights=None, # For all but `unet`: see `EncoderAutoencoder`
-    **options # For all but `unet`: `stages`, `cells`, `frozen`
+    **options # For all but `unet`: `stages`, `cells`, `frozen`, `decoder`
 )->Autoencoder: # Channels last; `InputError` for an unknown net
     "The network of that name"
-    if net == 'unet' and (weights is not None or options): raise InputError("unet starts from nothing and has no encoder to choose weights, stages, cells or frozen for", do="leave them out, or choose net='resnet18'")
+    if net == 'unet' and (weights is not None or options): raise InputError("unet starts from nothing and has no encoder to choose weights, stages, cells, frozen or decoder for", do="leave them out, or choose net='resnet18'")
     made = UNetAutoencoder(size, dim) if net == 'unet' else EncoderAutoencoder(net, size, dim, weights, **options)
     return made.to(memory_format=torch.channels_last)
 
@@ -242,9 +246,9 @@ class SaladLoss(nn.Module):
         store_attr(); self.centre = None # float dim, see `Centre`
     def forward(self, pred, x, index):
         redrawn, z = pred
-        rec = (F.l1_loss if self.reconstruction == 'l1' else F.mse_loss)(redrawn, x)
+        rec = z.new_tensor(0.) if redrawn is None else (F.l1_loss if self.reconstruction == 'l1' else F.mse_loss)(redrawn, x)
         contrast = contrast_loss(z, index, self.memory)
-        self.parts = dict(reconstruction=rec.detach(), contrast=contrast.detach(), anchors=self.memory.anchors.sum())
+        self.parts = dict(reconstruction=rec.detach() if redrawn is not None else z.new_tensor(torch.nan), contrast=contrast.detach(), anchors=self.memory.anchors.sum())
         pull = self.w_svdd*(z - self.centre).square().sum(1).mean() if self.w_svdd else 0
         return self.w_rec*rec + self.w_contrast*contrast + pull
 
@@ -329,31 +333,33 @@ def mean_cosine(
     return (z.sum(0).square().sum() - n)/(n*(n-1))
 
 @torch.no_grad()
-def start_from_films(
-    net:EncoderAutoencoder, # Its `scale` and `squeeze` are set
-    films, # Sequence of float32 tensors 1 x H x W in [0, 1], at least two
-    most:int=2000, # Films looked at, spread evenly
-    bs:int=32 # Films at a time
-):
-    "Let `z` be the directions of the training films"
-    some = torch.linspace(0, len(films)-1, min(most, len(films))).round().long().unique()
-    device = next(net.parameters()).device
-    net.eval(); net.scale.fill_(1)
-    h = torch.cat([net.features(as_input(torch.stack([films[i] for i in o]).to(device)))[0] for o in some.split(bs)])
+def film_directions(
+    h:torch.Tensor, # float32 N x features, of the training films
+    dim:int=200 # Directions; those beyond N are zero
+)->tuple: # scale float32 features, weight float32 dim x features
+    "The inverse root mean square of each feature, and the directions in which the films, so scaled, are largest"
     size = h.square().mean(0).sqrt()
-    net.scale.copy_(1/(size + 0.01*size.mean()))
-    x,n = h*net.scale,min(net.dim, len(h))
+    scale = 1/(size + 0.01*size.mean()) # a feature that is nearly always zero stays small
+    x,n = h*scale,min(dim, len(h))
     value, u = torch.linalg.eigh((x @ x.T).double())
-    net.squeeze.weight.zero_(); net.squeeze.bias.zero_()
-    net.squeeze.weight[:n] = (x.T.double() @ (u[:,-n:]/value[-n:].clamp(min=1e-9).sqrt())).flip(1).T.float()
+    weight = torch.zeros(dim, h.shape[1])
+    weight[:n] = (x.T.double() @ (u[:,-n:]/value[-n:].clamp(min=1e-9).sqrt())).flip(1).T
+    return scale, weight
 
 # %% ../nbs/41_salad.ipynb #cell-87
 class StartFromFilms(Callback):
     "Before the first training, let embedding and slots start from the films"
+    def __init__(self, most=2000): self.most = most # films that the directions are taken from, spread evenly
+    @torch.no_grad()
     def before_fit(self):
         if not self.model.memory.first.isnan(): return
-        start_from_films(self.model.net, self.learn.films)
-        self.model.memory.slots.copy_(self.model.encoded(self.learn.films))
+        net,films = self.model.net.eval(),self.learn.films
+        some = torch.linspace(0, len(films)-1, min(self.most, len(films))).round().long().unique()
+        net.scale.fill_(1)
+        h = torch.cat([net.features(as_input(torch.stack([films[i] for i in o]).to(net.scale.device)))[0] for o in some.split(32)])
+        scale, weight = film_directions(h, net.dim)
+        net.scale.copy_(scale); net.squeeze.weight.copy_(weight); net.squeeze.bias.zero_()
+        self.model.memory.slots.copy_(self.model.encoded(films)); self.model.memory.first.copy_(mean_cosine(self.model.memory.slots))
 
 class Settle(Callback):
     "Let the embedding rest once the mean cosine of a batch is down to `spread` of that of all films at first"
@@ -396,10 +402,11 @@ def salad_learner(
     bs:int=32, # Films in a batch, at most; at least two
     dim:int=200, # Length of the embedding
     weights=None, # For all but `unet`: a file, `'hub'` or `'random'`
-    stages=(-1,), # For all but `unet`, as `cells` and `frozen`: see `EncoderAutoencoder`
+    stages=(-1,), # For all but `unet`, as `cells`, `frozen` and `decoder`: see `EncoderAutoencoder`
     cells:int=1, # Pieces of a side that `z` sees
     frozen:bool=False, # Keep the encoder as it came
-    start:str='random', # Of the embedding: `'random'`, or `'films'` for all but `unet`, see `start_from_films`
+    decoder:bool=True, # Redraw films
+    start:str='random', # Of the embedding: `'random'`, or `'films'` for all but `unet`, see `film_directions`
     spread:float=None, # Share of the mean cosine at which the embedding rests, see `Settle`; None never
     w_rec:float=1., # Weight of the reconstruction term
     w_contrast:float=0.25, # Weight of the contrast term
@@ -422,7 +429,7 @@ def salad_learner(
     prepare = size if isinstance(size, Prepare) else Prepare(size, equalize)
     if prepare.size[0] != prepare.size[1]: raise InputError(f'SALAD takes square films, not {prepare.size}', do='give one number as size')
     if start not in ('random', 'films') or (start == 'films' and net == 'unet'): raise InputError(f'the embedding of {net} cannot start from {start!r}', do="choose 'random', or 'films' with an encoder")
-    options = {} if net == 'unet' and (tuple(stages), cells, frozen) == ((-1,), 1, False) else dict(stages=stages, cells=cells, frozen=frozen)
+    options = {} if net == 'unet' and (tuple(stages), cells, frozen, decoder) == ((-1,), 1, False, True) else dict(stages=stages, cells=cells, frozen=frozen, decoder=decoder)
     net = autoencoder(net, prepare.size[0], dim, weights, **options)
     net.bf16 = has_bf16()
     films = PreparedFilms(cases, prepare, strict)
@@ -452,7 +459,7 @@ def fit_rounds(self:Learner,
 # %% ../nbs/41_salad.ipynb #cell-95
 schedules = dict(
     paper=dict(learner={}, fit=dict(rounds=10, epochs=50), detector={}),
-    quick=dict(learner=dict(net='tf_efficientnet_lite0', stages=(-2,-1), cells=4, frozen=True, start='films', spread=0.8), fit=dict(rounds=2, epochs=2),
+    quick=dict(learner=dict(net='tf_efficientnet_lite0', stages=(-2,-1), cells=4, frozen=True, start='films', spread=0.8), fit=dict(rounds=1, epochs=2),
         detector=dict(score='weighted', memory='encoded')))
 
 # %% ../nbs/41_salad.ipynb #cell-100
@@ -478,7 +485,7 @@ def memory_distance(
     "How far films lie from the memory: an angle divided by π"
     return memory_cosines(z, slots, k, rule, temperature, leave).clamp(-1, 1).acos().mean(1)/math.pi
 
-# %% ../nbs/41_salad.ipynb #cell-109
+# %% ../nbs/41_salad.ipynb #87271b89
 def redraw_error(
     redrawn:torch.Tensor, # B x 3 x H x W in [-1, 1]
     x:torch.Tensor # B x 3 x H x W in [-1, 1]
@@ -521,7 +528,7 @@ class SaladDetector(Detector):
     def maps_features(self, x): # the features of a film are its code
         x = as_input(x.to(next(self.net.parameters()).device))
         redrawn, z = self.net(x)
-        error = redraw_error(redrawn, x)
+        error = None if redrawn is None else redraw_error(redrawn, x)
         score = memory_distance(z, self.slots, self.k, self.rule, self.temperature)
         if self.rule == 'aided': score = aided_score(score, error, self.normal)
         return score, error if self.heat == 'error' else self.gradient(x), z
@@ -568,6 +575,7 @@ def to_detector(self:SaladModel,
     if heatmap not in ('error', 'gradient'): raise InputError(f"heatmap is 'error' or 'gradient', not {heatmap!r}")
     if memory not in ('trained', 'encoded'): raise InputError(f"memory is 'trained' or 'encoded', not {memory!r}")
     if score not in ('released', 'weighted', 'aided'): raise InputError(f"score is 'released', 'weighted' or 'aided', not {score!r}")
+    if not self.net.decoder and (heatmap == 'error' or score == 'aided'): raise InputError('this network does not redraw films', do="choose heatmap='gradient' and another score than 'aided', or train with decoder=True")
     slots = self.memory.slots.clone() if memory == 'trained' else self.encoded(films)
     normal = self.normal_spread(films, slots, k) if score == 'aided' else None
     return SaladDetector(copy.deepcopy(self.net), slots, films.prepare, k, score, self.memory.temperature, heatmap, normal)
