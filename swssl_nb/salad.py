@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.transforms.functional import gaussian_blur
 from fastai.data.load import DataLoader
 from fastai.data.core import DataLoaders
-from fastai.callback.core import Callback, CancelValidException
+from fastai.callback.core import Callback, CancelFitException, CancelValidException
 from fastai.callback import progress, schedule # `no_bar`, `lr_find`, `fit_one_cycle`
 from fastai.learner import Learner, Metric, ValueMetric
 from fastai.torch_core import default_device
@@ -306,6 +306,7 @@ class FreshNorm(Callback):
         if hasattr(self.learn, 'lr_finder'): return
         self.model.train()
         norms = [o for o in self.model.modules() if isinstance(o, nn.BatchNorm2d) and o.training] # not those of a frozen encoder
+        if not norms: return
         was = [o.momentum for o in norms]
         for o in norms: o.reset_running_stats(); o.momentum = None # a plain mean over the batches
         with torch.no_grad():
@@ -373,6 +374,8 @@ class Settle(Callback):
     def before_step(self):
         if self.model.memory.settled:
             for p in [*self.model.net.down.parameters(), *self.model.net.squeeze.parameters()]: p.grad = None
+    def after_batch(self):
+        if self.training and self.model.memory.settled and not self.model.net.decoder: raise CancelFitException() # nothing is left to learn
 
 # %% ../nbs/41_salad.ipynb #cell-081
 class SaladModel(nn.Module):
