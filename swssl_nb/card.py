@@ -58,6 +58,11 @@ def split_lines(
         f"Layout {split['layout']}, seed {split['seed']}. {'No patient is in two parts.' if not shared else f'Patients in more than one part: {shared}.'} Where a set names no patients, each film counts as one."]
 
 # %% ../nbs/63_card.ipynb #cell-015
+def _kept(training):
+    "Which epoch a run kept, and what chose it"
+    kept = training.get('epoch_kept')
+    return 'It is the one kept: no epoch was chosen.' if kept is None else f'Epoch {kept + 1} is the one kept: its loss on normal films that were held back, those of the calibration, is the smallest.'
+
 def training_lines(
     training # What `training.json` holds, or None
 )->list: # lines
@@ -65,7 +70,7 @@ def training_lines(
     if training is None: return ['not recorded']
     last = training['epochs'][-1] if training['epochs'] else None
     how = f"{training['films']} films, {training['minutes']:.1f} minutes, at most {training['peak_memory_gb']:.1f} GB; {len(training['left_out'])} films left out."
-    went = 'Nothing was trained: the encoder stays as it came.' if last is None else f"{len(training['epochs'])} epochs; the last: " + ', '.join(f'{k} {v:.4g}' for k,v in zip(training['metrics'], last) if v is not None) + '. It is the one kept: no epoch was chosen.'
+    went = 'Nothing was trained: the encoder stays as it came.' if last is None else f"{len(training['epochs'])} epochs; the last: " + ', '.join(f'{k} {v:.4g}' for k,v in zip(training['metrics'], last) if v is not None) + '. ' + _kept(training)
     given = training.get('settings', {})
     return [how, went, '', *markdown_table(('setting','value'), given.items()), '', 'Versions: ' + (', '.join(f'{k} {v}' for k,v in training.get('versions', {}).items()) or 'not recorded') + '.']
 
@@ -105,7 +110,7 @@ def claim_rows(
     if split: rows += [(7, 'Data sources', f"layout {split['layout']}, hashes under Data"), (19, 'How data were assigned to partitions', (training or {}).get('settings', {}).get('split', f"seed {split['seed']}")),
         (20, 'Level at which partitions are disjoint', 'patient, as far as the set names them; counted under Data')]
     if training: rows += [(8, 'Inclusion and exclusion criteria', 'to learn and to calibrate: films labelled normal; readable films only'), (12, 'How missing data were handled', f"films that cannot be read are left out and counted ({len(training['left_out'])} in training); nothing is imputed"),
-        (23, 'Software libraries, frameworks, and packages', 'versions under Training'), (25, 'Details of training approach', 'settings under Training'), (26, 'Method of selecting the final model', 'the last epoch; test films choose nothing')]
+        (23, 'Software libraries, frameworks, and packages', 'versions under Training'), (25, 'Details of training approach', 'settings under Training'), (26, 'Method of selecting the final model', ('the last epoch' if training.get('epoch_kept') is None else 'the smallest loss on held-back normal films') + '; test films choose nothing')]
     if not result: return sorted(rows)
     f = result.figures
     rows += [(28, 'Metrics of model performance', 'AUROC, average precision, sensitivity at a specificity' + ('' if f['localisation'] is None else ', localisation') + ', each beside what needs no detector'),

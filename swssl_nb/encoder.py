@@ -78,6 +78,7 @@ class Encoder(nn.Module):
         self.name,self.stages,self.mean,self.std = name,tuple(stages),mean,std
         self.net = backbone(name, weights, features_only=True, out_indices=self.stages).to(memory_format=torch.channels_last)
         self.channels,self.reductions = self.net.feature_info.channels(), self.net.feature_info.reduction()
+        if self.reductions != sorted(self.reductions): raise InputError(f'stages {self.stages} do not rise', do='name the earlier stage first')
 
     @property
     def features(self): return sum(self.channels)

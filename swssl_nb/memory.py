@@ -167,6 +167,7 @@ class FilmMemory:
         square = sum(o.float().square() for o in memory.m)/memory.usable.sum(0).clamp(min=1)[:,None]
         self.weight = torch.where(square > 0, 1/square.clamp(min=1e-6*square.mean()), 0) # P x d
         self.lengths = torch.stack([(o.float().square()*self.weight).sum().sqrt() for o in memory.m]) # N
+        self.there = int((self.lengths > 0).sum())
 
 # %% ../nbs/31_memory.ipynb #cell-43
 @patch
@@ -180,9 +181,9 @@ def nearest(self:FilmMemory,
     q = torch.where(usable[...,None], as_memory(h, self.memory.project, self.memory.metric), 0)
     length = (q.square()*self.weight).sum((1,2)).sqrt()
     dots = torch.cat([(q*self.weight).flatten(1) @ o.float().flatten(1).T for o in self.memory.m.split(bs)], 1)
-    cosine = dots/(length[:,None]*self.lengths).clamp(min=1e-12)
+    cosine = torch.where(self.lengths > 0, dots/(length[:,None]*self.lengths).clamp(min=1e-12), -torch.inf) # a blank film is nobody's neighbour
     if leave is not None: cosine[range(len(q)), leave] = -torch.inf
-    return 1 - cosine.topk(min(self.k, len(self.lengths) - (leave is not None)), 1).values.mean(1)
+    return 1 - cosine.topk(min(self.k, self.there - (leave is not None)), 1).values.mean(1)
 
 # %% ../nbs/31_memory.ipynb #cell-48
 @patch
@@ -190,9 +191,9 @@ def standardise(self:FilmMemory,
     most:int=200 # Films that are measured, spread evenly over the memory
 )->FilmMemory: # Itself
     "Measure what is normal; `InputError` for a memory of fewer than three films"
-    n = len(self.lengths)
-    if n < 3: raise InputError(f'a memory of {n} films cannot say how far films are apart', do='give more normal films, or whole=0')
-    films = torch.linspace(0, n-1, min(most, n)).round().long().unique()
+    there = torch.nonzero(self.lengths > 0).flatten() # not those that are blank
+    if len(there) < 3: raise InputError(f'a memory of {len(there)} films cannot say how far films are apart', do='give more normal films, or whole=0')
+    films = there[torch.linspace(0, len(there)-1, min(most, len(there)), device=there.device).round().long().unique()]
     plain = copy.copy(self); plain.memory = copy.copy(self.memory); plain.memory.project = None # the films are in the memory's own terms already
     d = torch.cat([plain.nearest(self.memory.m[o], self.memory.usable[o], leave=o) for o in films.split(16)])
     self.normal = torch.stack([d.mean(), d.std().clamp(min=1e-6)])

@@ -18,7 +18,8 @@ from .salad import LossPart
 def random_state()->dict:
     "The state of Python's, NumPy's and torch's generators"
     name,keys,*rest = np.random.get_state()
-    return dict(python=random.getstate(), numpy=(name, torch.from_numpy(keys.astype(np.int64)), *rest), torch=torch.get_rng_state())
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return dict(python=random.getstate(), numpy=(name, torch.from_numpy(keys.astype(np.int64)), *rest), torch=torch.get_rng_state(), cuda=cuda)
 
 def set_random_state(
     state:dict # From `random_state`
@@ -26,6 +27,7 @@ def set_random_state(
     "Put the generators back"
     name,keys,*rest = state['numpy']
     random.setstate(state['python']); np.random.set_state((name, keys.numpy().astype(np.uint32), *rest)); torch.set_rng_state(state['torch'])
+    if state['cuda']: torch.cuda.set_rng_state_all(state['cuda'])
 
 # %% ../nbs/42_resume.ipynb #cell-008
 def films_digest(

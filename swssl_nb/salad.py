@@ -6,8 +6,8 @@
 __all__ = ['schedules', 'DoubleConv', 'UpBlock', 'up_path', 'as_input', 'Autoencoder', 'UNetAutoencoder', 'EncoderAutoencoder',
            'autoencoder', 'InstanceMemory', 'contrast_loss', 'SaladLoss', 'FilmLoader', 'FilmViews', 'SaladMemory',
            'NeighbourRounds', 'LossPart', 'FreshNorm', 'Centre', 'Milestone', 'mean_cosine', 'film_directions',
-           'StartFromFilms', 'Settle', 'SaladModel', 'salad_learner', 'memory_cosines', 'memory_distance',
-           'redraw_error', 'distance_gradient', 'aided_score', 'SaladDetector']
+           'StartFromFilms', 'Settle', 'NothingLeft', 'SaladModel', 'salad_learner', 'memory_cosines',
+           'memory_distance', 'redraw_error', 'distance_gradient', 'aided_score', 'SaladDetector']
 
 # %% ../nbs/41_salad.ipynb #cell-003
 import copy, math
@@ -18,7 +18,7 @@ from fastai.data.load import DataLoader
 from fastai.data.core import DataLoaders
 from fastai.callback.core import Callback, CancelFitException, CancelValidException
 from fastai.callback import progress, schedule # `no_bar`, `lr_find`, `fit_one_cycle`
-from fastai.learner import Learner, Metric, ValueMetric
+from fastai.learner import Learner, Metric, Recorder, ValueMetric
 from fastai.torch_core import default_device
 from fastai.optimizer import OptimWrapper
 from fastcore.basics import patch, store_attr
@@ -120,7 +120,8 @@ class EncoderAutoencoder(Autoencoder):
         if size < 64: raise InputError(f'films of {size} pixels are too small for {name}', do='choose size=64 or more')
         store_attr('name,size,dim,cells,frozen,decoder'); self.stages = tuple(stages)
         self.down = backbone(name, weights, features_only=True, out_indices=self.stages).requires_grad_(not frozen)
-        channels = self.down.feature_info.channels(); n = channels[-1]
+        channels,reductions = self.down.feature_info.channels(),self.down.feature_info.reduction(); n = channels[-1]
+        if reductions != sorted(reductions): raise InputError(f'stages {self.stages} do not rise', do='name the earlier stage first')
         self.register_buffer('scale', torch.ones(sum(channels)*cells**2)) # of each feature, see `film_directions`
         self.squeeze = nn.Linear(len(self.scale), dim)
         if decoder: self.up = nn.Sequential(*[nn.Conv2d(n, 512, 1)][:n != 512], *up_path(512))
@@ -268,7 +269,7 @@ class FilmViews(Callback):
     def __init__(self, flip=0.5, augment=None): store_attr()
     def before_batch(self):
         x, index = self.xb[0], self.yb[0]
-        if self.training: x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < self.flip, x.flip(-1), x)
+        if self.training: x = torch.where(torch.rand(len(x), 1, 1, 1).to(x.device) < self.flip, x.flip(-1), x)
         if self.training and self.augment: x = self.augment(x)
         x = as_input(x)
         self.learn.xb, self.learn.yb = (x,), (x, index)
@@ -297,7 +298,9 @@ class LossPart(Metric):
         n = len(learn.yb[1])
         self.total,self.n = self.total + learn.loss_func.parts[self.part]*n, self.n + n
     @property
-    def value(self): return (self.total/self.n).item() if self.n else None
+    def value(self): # None without a batch, and of a part that the loss does not have
+        mean = (self.total/self.n).item() if self.n else None
+        return None if mean is None or math.isnan(mean) else mean
 
 # %% ../nbs/41_salad.ipynb #cell-077
 class FreshNorm(Callback):
@@ -358,7 +361,7 @@ class StartFromFilms(Callback):
         some = torch.linspace(0, len(films)-1, min(self.most, len(films))).round().long().unique()
         net.scale.fill_(1)
         h = torch.cat([net.features(as_input(torch.stack([films[i] for i in o]).to(net.scale.device)))[0] for o in some.split(32)])
-        scale, weight = film_directions(h, net.dim)
+        scale, weight = film_directions(h.cpu(), net.dim)
         net.scale.copy_(scale); net.squeeze.weight.copy_(weight); net.squeeze.bias.zero_()
         self.model.memory.slots.copy_(self.model.encoded(films)); self.model.memory.first.copy_(mean_cosine(self.model.memory.slots))
 
@@ -374,8 +377,12 @@ class Settle(Callback):
     def before_step(self):
         if self.model.memory.settled:
             for p in [*self.model.net.down.parameters(), *self.model.net.squeeze.parameters()]: p.grad = None
-    def after_batch(self):
-        if self.training and self.model.memory.settled and not self.model.net.decoder: raise CancelFitException() # nothing is left to learn
+
+class NothingLeft(Callback):
+    "End the training after the epoch in which the embedding came to rest, where there is no decoder to go on with"
+    order = Recorder.order + 1
+    def after_epoch(self):
+        if self.model.memory.settled and not self.model.net.decoder: raise CancelFitException()
 
 # %% ../nbs/41_salad.ipynb #cell-081
 class SaladModel(nn.Module):
@@ -439,7 +446,7 @@ def salad_learner(
     memory = InstanceMemory(len(films), dim, k, momentum, temperature)
     dls = DataLoaders(*[FilmLoader(films, bs=bs, shuffle=o) for o in (True, False)], device=default_device())
     metrics = [LossPart('reconstruction'), LossPart('contrast'), ValueMetric(lambda: int(memory.anchors.sum()), 'anchors')]
-    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction, w_svdd), metrics=metrics, cbs=[FilmViews(flip, augment), SaladMemory(), FreshNorm(), *[StartFromFilms()][:start == 'films'], *[Settle(spread)][:spread is not None], *[Centre()][:w_svdd > 0]],
+    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction, w_svdd), metrics=metrics, cbs=[FilmViews(flip, augment), SaladMemory(), FreshNorm(), *[StartFromFilms()][:start == 'films'], *[Settle(spread), NothingLeft()][:2*(spread is not None)], *[Centre()][:w_svdd > 0]],
         opt_func=partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True)), lr=1e-4, wd=1e-6, wd_bn_bias=True)
     learn.recorder.train_metrics,learn.recorder.valid_metrics = True, False
     learn.films,learn.settings = films,dict(settings, prepare=prepare.settings(), augment=augment and augment.settings())
@@ -468,7 +475,7 @@ schedules = dict(
 # %% ../nbs/41_salad.ipynb #cell-100
 def memory_cosines(z, slots, k=100, rule='released', temperature=0.1, leave=None): # float64 B x K; B x 1 for `'weighted'`
     "Cosines to the nearest slots, or to their weighted mean; see `memory_distance`"
-    z, slots = (F.normalize(o.double().cpu()) for o in (z, slots))
+    z, slots = (F.normalize(o.cpu().double()) for o in (z, slots))
     every = z @ slots.T
     if leave is not None: every[range(len(z)), leave] = -torch.inf
     cosine, which = every.topk(min(k, len(slots) - (leave is not None)), dim=1)
@@ -518,7 +525,7 @@ def aided_score(
     normal:torch.Tensor # float64 2 x 2: mean and spread of the angle, and of the error, over normal films
 )->torch.Tensor: # float64 B
     "Angle and error of redrawing, each in spreads from the normal mean, added"
-    return (distance - normal[0,0])/normal[0,1] + (error.double().mean((1,2)).to(distance.device) - normal[1,0])/normal[1,1]
+    return (distance - normal[0,0])/normal[0,1] + (error.mean((1,2)).to(distance.device).double() - normal[1,0])/normal[1,1]
 
 # %% ../nbs/41_salad.ipynb #cell-119
 class SaladDetector(Detector):
@@ -560,7 +567,7 @@ def normal_spread(self:SaladModel, films, slots, k, bs=32): # float64 2 x 2, as 
     for x,_ in FilmLoader(films, bs=bs):
         x = as_input(x.to(device)); redrawn, z = self.net(x)
         own = torch.arange(at, at := at + len(x))
-        found.append(torch.stack([memory_distance(z, slots, k, leave=own), redraw_error(redrawn, x).double().mean((1,2)).cpu()]))
+        found.append(torch.stack([memory_distance(z, slots, k, leave=own), redraw_error(redrawn, x).mean((1,2)).cpu().double()]))
     found = torch.cat(found, 1)
     return torch.stack([found.mean(1), found.std(1).clamp(min=1e-9)], 1)
 
@@ -577,6 +584,7 @@ def to_detector(self:SaladModel,
     "The fitted detector"
     if heatmap not in ('error', 'gradient'): raise InputError(f"heatmap is 'error' or 'gradient', not {heatmap!r}")
     if memory not in ('trained', 'encoded'): raise InputError(f"memory is 'trained' or 'encoded', not {memory!r}")
+    if k < 1: raise InputError(f'k={k}', do='score by at least one slot')
     if score not in ('released', 'weighted', 'aided'): raise InputError(f"score is 'released', 'weighted' or 'aided', not {score!r}")
     if not self.net.decoder and (heatmap == 'error' or score == 'aided'): raise InputError('this network does not redraw films', do="choose heatmap='gradient' and another score than 'aided', or train with decoder=True")
     slots = self.memory.slots.clone() if memory == 'trained' else self.encoded(films)

@@ -17,7 +17,7 @@ from .engine import engine
 from fastai.callback.core import Callback, CancelValidException
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
-from fastai.learner import Learner
+from fastai.learner import Learner, Recorder
 from fastai.optimizer import Adam, SGD
 from fastai.torch_core import default_device
 from torch.utils.checkpoint import checkpoint
@@ -251,9 +251,11 @@ class Lesions(Callback):
 # %% ../nbs/40_swssl.ipynb #81a3d0cd
 class KeepBest(Callback):
     "Keep what is trained as it was after the epoch with the smallest loss on held-back films; without those, the last"
+    order = Recorder.order + 1 # once the epoch's losses are written down
     def before_fit(self): self.best,self.kept,self.epoch_kept = float('inf'),None,None
     def after_epoch(self):
-        loss = self.recorder.values[-1][-1] if self.recorder.values and len(self.recorder.values[-1]) > 1 else None
+        names,row = self.recorder.metric_names[1:],self.recorder.values[-1]
+        loss = dict(zip(names, row)).get('valid_loss') # none where no film was held back
         if loss is not None and loss < self.best:
             self.best,self.epoch_kept = loss,self.epoch
             self.kept = {k: v.detach().clone() for k,v in self.model.lesion.state_dict().items()}
@@ -501,7 +503,7 @@ class SwsslDetector(Detector):
 # %% ../nbs/40_swssl.ipynb #cell-073
 @patch
 def state(self:SwsslDetector):
-    settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features, top=self.top, rule=self.rule, memory=self.memory.settings(), weight=self.weight, whole=self.whole)
+    settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features, top=self.top, rule=self.rule, memory=self.memory.settings(), weight=self.weight, whole=self.whole, nearest_films=None if self.films is None else self.films.k)
     parts = dict(encoder=self.encoder.state_dict(), memory=self.memory.arrays(), lesion={} if self.lesion is None else self.lesion.state_dict(), films={} if self.films is None else dict(normal=self.films.normal))
     return settings, {f'{part}.{k}': v for part,arrays in parts.items() for k,v in arrays.items()}
 
@@ -515,7 +517,7 @@ def from_state(cls:SwsslDetector, settings, arrays, prepare):
     if saved:
         lesion = Witness(LesionHead(encoder.features, len(saved['head.hidden.bias'])), torch.zeros_like(saved['normal']))
         lesion.load_state_dict(saved)
-    films = FilmMemory(memory, **part('films')) if part('films') else None
+    films = FilmMemory(memory, settings['nearest_films'], **part('films')) if part('films') else None
     return cls(prepare, encoder, memory, Grid(**settings['grid']), settings['features'], settings['top'], settings['rule'], lesion, settings['weight'], films, settings['whole'])
 
 # %% ../nbs/40_swssl.ipynb #cell-075
@@ -532,7 +534,7 @@ def to_detector(self:SwsslModel,
     **options # Of `build_memory`: `components`, `whiten`, `standardise`, `k`, `metric`
 )->SwsslDetector:
     "The detector of the trained encoder and head; `learn.detector(**paper_score)` scores as the paper does"
-    if rule == 'released' and options.get('components', 128) is not None: raise InputError("rule='released' compares plain features", do='pass components=None too')
+    if rule == 'released' and (options.get('components', 128) is not None or whole): raise InputError("rule='released' compares plain features of windows alone", do='pass components=None and whole=0 too, or **paper_score')
     head = copy.deepcopy(self.lesion) if self.lesion is not None and self.lesion.norm.num_batches_tracked > 0 and weight else None
     if (head is not None or whole) and not options.get('standardise', True): raise InputError('lesion head and film as a whole are on the scale of standardised distances', do='pass weight=0 and whole=0, or keep standardise')
     encoder = copy.deepcopy(self.encoder) # further training must not reach into the detector
