@@ -404,6 +404,13 @@ def encoded(self:SaladModel,
     device = next(self.parameters()).device
     return torch.cat([self.net.encode(as_input(x.to(device)))[0] for x,_ in FilmLoader(films, bs=bs)])
 
+# %% ../nbs/41_salad.ipynb #cell-93
+def _network(net, size, dim, weights, start, **options):
+    "The autoencoder; `InputError` for one that cannot be"
+    if start not in ('random', 'films') or (start == 'films' and net == 'unet'): raise InputError(f'the embedding of {net} cannot start from {start!r}', do="choose 'random', or 'films' with an encoder")
+    plain = dict(stages=(-1,), cells=1, frozen=False, decoder=True)
+    return autoencoder(net, size, dim, weights, **{k: v for k,v in options.items() if net != 'unet' or v != plain[k]})
+
 # %% ../nbs/41_salad.ipynb #cell-083
 def salad_learner(
     cases:Cases, # Normal films, at least two
@@ -438,9 +445,7 @@ def salad_learner(
     set_seeds(seed)
     prepare = size if isinstance(size, Prepare) else Prepare(size, equalize)
     if prepare.size[0] != prepare.size[1]: raise InputError(f'SALAD takes square films, not {prepare.size}', do='give one number as size')
-    if start not in ('random', 'films') or (start == 'films' and net == 'unet'): raise InputError(f'the embedding of {net} cannot start from {start!r}', do="choose 'random', or 'films' with an encoder")
-    options = {} if net == 'unet' and (tuple(stages), cells, frozen, decoder) == ((-1,), 1, False, True) else dict(stages=stages, cells=cells, frozen=frozen, decoder=decoder)
-    net = autoencoder(net, prepare.size[0], dim, weights, **options)
+    net = _network(net, prepare.size[0], dim, weights, start, stages=tuple(stages), cells=cells, frozen=frozen, decoder=decoder)
     net.bf16 = has_bf16()
     films = PreparedFilms(cases, prepare, strict)
     memory = InstanceMemory(len(films), dim, k, momentum, temperature)

@@ -254,8 +254,8 @@ class KeepBest(Callback):
     order = Recorder.order + 1 # once the epoch's losses are written down
     def before_fit(self): self.best,self.kept,self.epoch_kept = float('inf'),None,None
     def after_epoch(self):
-        names,row = self.recorder.metric_names[1:],self.recorder.values[-1]
-        loss = dict(zip(names, row)).get('valid_loss') # none where no film was held back
+        if not self.recorder.values: return # `learn.validate()`
+        loss = dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1])).get('valid_loss') # none where no film was held back
         if loss is not None and loss < self.best:
             self.best,self.epoch_kept = loss,self.epoch
             self.kept = {k: v.detach().clone() for k,v in self.model.lesion.state_dict().items()}
@@ -490,15 +490,18 @@ class SwsslDetector(Detector):
         if not usable.any(1).all(): raise InputError('this film has pixels only where every normal film is blank', do='look at the film')
         return s, usable, h
 
-    def maps(self, x): return self.maps_features(x)[:2]
+# %% ../nbs/40_swssl.ipynb #cell-102
+@patch
+def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
 
-    def maps_features(self, x): # the features of a film: the mean of its windows' as the memory compares them
-        s,usable,h = self.window_scores(x)
-        score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
-        if self.films is not None: score = score + self.whole*self.films.scores(h, usable)
-        w = usable[...,None].to(h.dtype)
-        film = as_memory((h*w).sum(1)/w.sum(1), self.memory.project, self.memory.metric)
-        return score, to_heatmap(s, self.grid, usable), film
+@patch
+def maps_features(self:SwsslDetector, x): # the features of a film: the mean of its windows' as the memory compares them
+    s,usable,h = self.window_scores(x)
+    score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
+    if self.films is not None: score = score + self.whole*self.films.scores(h, usable)
+    w = usable[...,None].to(h.dtype)
+    film = as_memory((h*w).sum(1)/w.sum(1), self.memory.project, self.memory.metric)
+    return score, to_heatmap(s, self.grid, usable), film
 
 # %% ../nbs/40_swssl.ipynb #cell-073
 @patch
