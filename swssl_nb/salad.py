@@ -168,6 +168,7 @@ class InstanceMemory(nn.Module):
         self.register_buffer('anchors', torch.zeros(n, dtype=torch.bool))
         self.register_buffer('neighbours', torch.zeros(n, self.k, dtype=torch.long))
         self.register_buffer('first', torch.tensor(torch.nan)); self.register_buffer('settled', torch.tensor(False)) # see `Settle`
+        self.register_buffer('purity', torch.tensor(torch.nan)) # of the anchors, see `gathered`
     def __len__(self): return len(self.slots)
 
 # %% ../nbs/41_salad.ipynb #cell-035
@@ -208,6 +209,20 @@ def nearest(self:InstanceMemory,
         out.append(cosine.topk(self.k, dim=1).indices)
     return torch.cat(out)
 
+# %% ../nbs/41_salad.ipynb #cell-46
+@patch
+@torch.no_grad()
+def gathered(self:InstanceMemory,
+    rows, # int64 R, which slots
+    cells:int=2**24 # Cosines held at a time
+)->torch.Tensor: # float32 R
+    "The probability that each slot gives to itself and its neighbours"
+    rows,out = torch.as_tensor(rows, device=self.slots.device),[]
+    for own in rows.split(max(1, cells//len(self))):
+        p = (self.slots[own] @ self.slots.T/self.temperature).softmax(1)
+        out.append(p.gather(1, torch.cat([own[:,None], self.neighbours[own]], 1)).sum(1))
+    return torch.cat(out)
+
 # %% ../nbs/41_salad.ipynb #cell-044
 @patch
 def discover(self:InstanceMemory,
@@ -219,6 +234,7 @@ def discover(self:InstanceMemory,
     if round == 0: return
     self.anchors[self.entropy().argsort(stable=True)[:len(self)*round//10]] = True
     self.neighbours.copy_(self.nearest())
+    if self.anchors.any(): self.purity.copy_(self.gathered(self.anchors.nonzero().flatten()).mean())
 
 # %% ../nbs/41_salad.ipynb #cell-048
 def contrast_loss(
@@ -450,7 +466,7 @@ def salad_learner(
     films = PreparedFilms(cases, prepare, strict)
     memory = InstanceMemory(len(films), dim, k, momentum, temperature)
     dls = DataLoaders(*[FilmLoader(films, bs=bs, shuffle=o) for o in (True, False)], device=default_device())
-    metrics = [LossPart('reconstruction'), LossPart('contrast'), ValueMetric(lambda: int(memory.anchors.sum()), 'anchors')]
+    metrics = [LossPart('reconstruction'), LossPart('contrast'), ValueMetric(lambda: int(memory.anchors.sum()), 'anchors'), ValueMetric(lambda: None if memory.purity.isnan() else memory.purity.item(), 'purity')]
     learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, w_rec, w_contrast, reconstruction, w_svdd), metrics=metrics, cbs=[FilmViews(flip, augment), SaladMemory(), FreshNorm(), *[StartFromFilms()][:start == 'films'], *[Settle(spread), NothingLeft()][:2*(spread is not None)], *[Centre()][:w_svdd > 0]],
         opt_func=partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True)), lr=1e-4, wd=1e-6, wd_bn_bias=True)
     learn.recorder.train_metrics,learn.recorder.valid_metrics = True, False
