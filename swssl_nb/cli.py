@@ -82,7 +82,7 @@ def fit_swssl(args, train, valid):
     "A trained SWSSL learner"
     from swssl_nb.swssl import epochs_for, presets, presets_lr, swssl_learner, working_size
     what = args.train or ('swssl' if args.score in ('paper', 'released') else 'lesion')
-    settings = {**presets[args.preset or 'chest'], **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr')}
+    settings = {**presets[args.preset or 'chest'], **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr', 'precision')}
     if args.score in ('paper', 'released'): settings['stages'] = (-1,)
     if what != 'lesion' and args.lr is None: settings['lr'] = presets_lr.get(args.preset)
     settings['size'] = _prepare(args, args.size or settings.get('size') or working_size(train))
@@ -121,7 +121,7 @@ def detector_options(args)->dict:
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
     return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight', 'whole')}
 
-method_options = dict(swssl=('encoder','window','stride','features','crop','triples','train','preset','top','reach','weight','whole'),
+method_options = dict(swssl=('encoder','window','stride','features','precision','crop','triples','train','preset','top','reach','weight','whole'),
     salad=('net','dim','rounds','w_rec','w_contrast','w_svdd','wd','milestone','schedule','reconstruction','augment','memory','heatmap'))
 
 def check_options(args):
@@ -292,7 +292,7 @@ train_options = dict(
     milestone=(int, 'salad: epoch after which the learning rate is a tenth (none)'), w_rec=(float, 'salad: weight of the reconstruction (1)'),
     w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),
     k=(int, 'nearest that a score averages (swssl 1, windows; salad 100, slots)'),
-    top=(float, 'swssl: share of the windows that make a score (0.3; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'),
+    top=(float, 'swssl: share of the windows that make a score, the strangest first (1; 0 for the largest)'), reach=(int, 'swssl: grid cells that a match may lie away (1)'),
     weight=(float, 'swssl: weight of the lesion head beside the distance (0.5)'),
     whole=(float, 'swssl: weight of the film as a whole beside its windows (0.5)'))
 
@@ -303,6 +303,7 @@ def _train_parser(commands):
     for name,(kind,text) in train_options.items(): p.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__.upper(), help=text)
     p.add_argument('--train', choices=('lesion', 'swssl', 'both'), help='swssl: what learns: a lesion head on the encoder as it came, the encoder as published, or both (lesion; swssl with --score paper or released)')
     p.add_argument('--features', choices=('dense', 'exact'), help='swssl: one pass a film, or window by window (dense)')
+    p.add_argument('--precision', choices=('fp32', 'int8'), help='swssl: of the frozen encoder; int8 is faster and coarser, and needs the extra fast (fp32)')
     p.add_argument('--preset', choices=('chest', 'dbt', 'quick'), help='swssl: settings of the paper for chest films or tomosynthesis, or quick ones (chest)')
     p.add_argument('--schedule', choices=('paper', 'quick'), help='salad: as published, 11 x 50 epochs of a unet from nothing; or minutes, on a frozen ImageNet encoder (quick)')
     p.add_argument('--score', choices=('ours', 'paper', 'released', 'weighted', 'aided'), help="swssl: ours, the paper's or the authors' program's (ours); salad: released, weighted, or aided by the reconstruction (weighted; released with --schedule paper or another --net)")

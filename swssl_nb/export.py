@@ -78,6 +78,7 @@ def export(self:Detector,
     "Write the detector as one graph: prepared film -> score, heatmap and, if calibrated, their quantiles and the flag"
     if kind not in ('onnx', 'openvino'): raise InputError(f"kind is 'onnx' or 'openvino', not {kind!r}")
     if getattr(self, 'heat', None) == 'gradient': raise InputError('a heatmap of gradients does not fit into a graph', path, "make the detector with heatmap='error'")
+    if getattr(vars(self).get('fast'), 'model', None): raise InputError('the memory of this run was made in 8-bit integers, a graph would compute in float32', path, "train with precision='fp32'")
     path = Path(path).with_suffix('.onnx' if kind == 'onnx' else '.xml'); path.parent.mkdir(parents=True, exist_ok=True)
     graph,film = DetectorGraph(self).eval(),torch.rand(1, 1, *self.prepare.size, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings(), torch.no_grad():

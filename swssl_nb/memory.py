@@ -58,9 +58,10 @@ class WindowMemory:
         if m.ndim != 3 or len(m) == 0: raise InputError('the memory needs at least one normal film')
         if metric not in ('l2', 'cosine'): raise InputError(f"metric is 'l2' or 'cosine', not {metric!r}")
         if k < 1 or reach < 0: raise InputError(f'k={k} and reach={reach} are not possible', do='k is at least 1, reach at least 0')
-        self.m,self.usable,self.cols,self.project,self.reach,self.k,self.metric,self.normal = m.masked_fill(~usable[...,None], 0),usable,cols or m.shape[1],project,reach,k,metric,normal
+        if m[~usable].any(): m = m.masked_fill(~usable[...,None], 0) # a copy only where there is something to change: `m` may be a file
+        self.m,self.usable,self.cols,self.project,self.reach,self.k,self.metric,self.normal = m,usable,cols or m.shape[1],project,reach,k,metric,normal
         self.near = around(m.shape[1]//self.cols, self.cols, reach).to(m.device)
-        self._squares = torch.where(usable, m.float().square().sum(2), torch.inf).T # P x N
+        self._squares = torch.where(usable, torch.cat([o.float().square().sum(2) for o in m.split(64)]), torch.inf).T # P x N
 
     def __len__(self): return len(self.m)
     def __repr__(self): return f'{len(self)} films x {self.m.shape[1]} windows x {self.m.shape[2]} features, {self.m.nbytes/1e6:.1f} MB'
@@ -79,14 +80,22 @@ def as_memory(
     return F.normalize(h, dim=-1) if metric == 'cosine' else h
 
 # %% ../nbs/31_memory.ipynb #cell-019
+def _blocks(memory, n=8):
+    "The positions of a memory, `n` at a time, and its features there, float32 n x N x d"
+    if torch.jit.is_tracing(): n = memory.m.shape[1] # a graph has no loops
+    for p in range(0, memory.m.shape[1], n): yield slice(p, p+n), memory.m[:, p:p+n].transpose(0,1).float()
+
 def _candidates(memory, q, k, leave):
     "Squared distances (less the query's own square) and films of the k best at each memory position: P x k x O x B"
     (B,P,d),O = q.shape,memory.near.shape[1]
     padded = torch.cat([q, q.new_zeros(B,1,d)], 1)
     at = padded[:, memory.near].permute(1,3,2,0).flatten(2) # P x d x O*B
-    d2 = (memory._squares[...,None] - 2*torch.bmm(memory.m.float().transpose(0,1), at)).view(P, -1, O, B)
-    if leave is not None: d2[:, leave, :, torch.arange(B)] = torch.inf
-    return d2.topk(k, 1, largest=False) if k > 1 else d2.min(1, keepdim=True)
+    best = []
+    for p,m in _blocks(memory):
+        d2 = (memory._squares[p,:,None] - 2*torch.bmm(m, at[p])).view(len(m), -1, O, B)
+        if leave is not None: d2[:, leave, :, torch.arange(B)] = torch.inf
+        best.append(d2.topk(k, 1, largest=False) if k > 1 else d2.min(1, keepdim=True))
+    return [torch.cat(o) for o in zip(*best)]
 
 def _own(memory, found, P):
     "What memory positions found, seen from the query: P x k*O x B; P where the grid ends"
@@ -174,13 +183,13 @@ class FilmMemory:
 def nearest(self:FilmMemory,
     h:torch.Tensor, # float B x P x D, features of new films
     usable:torch.Tensor, # bool B x P, windows that count
-    leave=None, # long B, one normal film for each that does not count
-    bs:int=256 # Normal films at a time
+    leave=None # long B, one normal film for each that does not count
 )->torch.Tensor: # float B, from 0 to 2
     "Mean distance of each film to its `k` nearest normal ones"
     q = torch.where(usable[...,None], as_memory(h, self.memory.project, self.memory.metric), 0)
     length = (q.square()*self.weight).sum((1,2)).sqrt()
-    dots = torch.cat([(q*self.weight).flatten(1) @ o.float().flatten(1).T for o in self.memory.m.split(bs)], 1)
+    at = (q*self.weight).permute(1,2,0)
+    dots = sum(torch.bmm(m, at[p]).sum(0) for p,m in _blocks(self.memory)).T
     cosine = torch.where(self.lengths > 0, dots/(length[:,None]*self.lengths).clamp(min=1e-12), -torch.inf) # a blank film is nobody's neighbour
     if leave is not None: cosine[range(len(q)), leave] = -torch.inf
     return 1 - cosine.topk(min(self.k, self.there - (leave is not None)), 1).values.mean(1)

@@ -13,7 +13,7 @@ import copy
 from functools import cached_property, partial
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from .detector import Detector, PreparedFilms
-from .engine import engine
+from .engine import engine, model_bytes, model_from_bytes
 from fastai.callback.core import Callback, CancelValidException
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -150,6 +150,7 @@ class SwsslModel(nn.Module):
         self.projector = None if train == 'lesion' else nn.Sequential(nn.Linear(encoder.features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, width, bias=False))
         self.lesion = None if train == 'swssl' else LesionHead(encoder.features)
         if train == 'lesion': encoder.requires_grad_(False)
+        self.fast = None # an engine that training and detector shall share, see `swssl_learner`
 
     def h(self, crops, ps): # float B x T x features
         h = window_features(self.encoder, crops, self.crop_grid, self.features)
@@ -232,7 +233,7 @@ class Lesions(Callback):
     ): self.lesion,self.frozen,self.fast = lesion or SyntheticLesion(),frozen,None
 
     def before_fit(self):
-        if self.frozen and self.fast is None: self.fast = engine(self.model.encoder.eval(), _example(self.model.grid, self.model.features), precision='fp32')
+        if self.frozen and self.fast is None: self.fast = self.model.fast or engine(self.model.encoder.eval(), _example(self.model.grid, self.model.features))
 
     def before_batch(self):
         grid = self.model.crop_grid
@@ -315,15 +316,19 @@ def working_size(
     return 512 if sides and np.median(sides) < 512 else 1024
 
 # %% ../nbs/40_swssl.ipynb #cell-59
-def _possible(cases, train, features, chunk, freeze_norm):
+def _possible(cases, train, features, chunk, freeze_norm, precision):
     "`InputError` for what cannot be trained"
     if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
     if train not in ('lesion', 'swssl', 'both'): raise InputError(f"train is 'lesion', 'swssl' or 'both', not {train!r}")
     if train == 'both' and features == 'exact': raise InputError('the lesion term needs crops that hold many windows', do="use features='dense', or train='lesion'")
+    if precision not in ('fp32', 'int8'): raise InputError(f"precision is 'fp32' or 'int8', not {precision!r}")
+    if precision == 'int8' and (train != 'lesion' or features == 'exact'): raise InputError('8-bit integers are for a frozen encoder and whole films', do="keep train='lesion' and features='dense'")
     if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
 
-def _head_parts(films, held, encoder, grid, features, bs, lesion):
+def _head_parts(films, held, encoder, grid, features, bs, lesion, precision):
     model = SwsslModel(encoder, grid, grid, features, train='lesion')
+    some = np.linspace(0, len(films)-1, min(24, len(films))).round().astype(int)
+    if precision == 'int8': model.fast = engine(encoder.eval(), _example(grid, features), precision='int8', films=[films[i][None] for i in some])
     return _loaders(*map(Whole, (films, held)), bs or 16, 1),model,[Lesions(lesion), KeepBest()]
 
 def _view_parts(films, held, encoder, grid, features, crop, triples, bs, reach, width, chunk, train, views, lesion, freeze_norm):
@@ -363,17 +368,18 @@ def swssl_learner(
     opt_func=None, # fastai optimiser: `Adam` (which is AdamW) for `'lesion'`, else `published_sgd`
     lr:float=None, # Learning rate that `fit` takes by default: 1e-3 for `'lesion'`, else 1e-4 as published
     freeze_norm:bool=True, # Keep the encoder's batch-norm statistics
+    precision:str='fp32', # Of the frozen encoder: `'fp32'`, or `'int8'`, faster and coarser, see `quantised`
     strict:bool=False, # Stop at the first film that cannot be read
     seed:int=0, # Makes two runs equal, bit for bit
     **kwargs # Passed to fastai's `Learner`
 )->Learner:
     "A fastai `Learner` that trains SWSSL on normal films; `InputError` where a film is abnormal, or too few can be read"
-    _possible(cases, train, features, chunk, freeze_norm)
+    _possible(cases, train, features, chunk, freeze_norm, precision)
     set_seeds(seed)
     prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
     at = dict(encoder=Encoder(encoder, stages, weights, *norm), grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
     films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
-    dls,model,cbs = _head_parts(films, held, **at) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=dict(inversion=inversion, **(views or {})), freeze_norm=freeze_norm)
+    dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=dict(inversion=inversion, **(views or {})), freeze_norm=freeze_norm)
     loss = dict(lesion=lesion_loss, swssl=loss, both=partial(both_losses, loss=loss, weight=lesion_weight))[train]
     lr,wd,opt = (lr or 1e-3, 1e-2, Adam) if train == 'lesion' else (lr or 1e-4, 1e-5, published_sgd)
     learn = Learner(dls, model, loss, lr=lr, wd=wd, opt_func=opt_func or opt, cbs=[*cbs, *kwargs.pop('cbs', [])], **kwargs)
@@ -406,8 +412,8 @@ def build_memory(
     **options # `reach`, `k` and `metric` of `WindowMemory`
 )->WindowMemory:
     "The memory of normal films, one pass over them"
-    m,usable,project,device = [],[],None,next(encoder.parameters()).device
-    metric = options.get('metric', 'l2')
+    raw,m,usable,project,device = [],None,[],None,next(encoder.parameters()).device
+    metric,first = options.get('metric', 'l2'), min(first, len(films))
     keep = lambda h: as_memory(h, project, metric).half()
     with torch.inference_mode():
         for i in progress_bar(range(len(films)), leave=False):
@@ -415,11 +421,13 @@ def build_memory(
             h = window_features(encoder, film, grid, features)[0]
             usable.append(~blank(film, grid)[0])
             if also is not None: also(h, usable[-1])
-            m.append(h if project is None else keep(h))
-            if i+1 == min(first, len(films)):
-                if components is not None: project = whitening(torch.stack(m), torch.stack(usable), components, whiten, encoder.channels)
-                m = [keep(o) for o in m]
-        memory = WindowMemory(torch.stack(m), torch.stack(usable), grid.cols, project, **options)
+            if i >= first: m[i] = keep(h)*usable[i][:,None]
+            else: raw.append(h)
+            if i+1 == first: # now the room that a film takes is known
+                if components is not None: project = whitening(torch.stack(raw), torch.stack(usable), components, whiten, encoder.channels)
+                m = torch.empty(len(films), len(grid), encoder.features if project is None else project.shape[1], dtype=torch.half, device=device)
+                while raw: m[len(raw)-1] = keep(raw[-1])*usable[len(raw)-1][:,None]; raw.pop()
+        memory = WindowMemory(m, torch.stack(usable), grid.cols, project, **options)
         return memory.standardise() if standardise else memory
 
 # %% ../nbs/40_swssl.ipynb #cell-82
@@ -461,20 +469,22 @@ class SwsslDetector(Detector):
         memory:WindowMemory, # Features of the normal films
         grid:Grid, # Windows of a film
         features:str='dense', # As in training
-        top:float=0.3, # Share of the windows that make the film's score, see `film_score`
+        top:float=1., # Share of the windows that make the film's score, see `film_score`
         rule:str='paper', # `'paper'`: distance a window; `'released'`: the score of the authors' program, needs a memory of plain features
         lesion=None, # `Witness` of synthetic lesions; None scores by distance alone
         weight:float=0.5, # Of the witness beside the distance
         films=None, # Standardised `FilmMemory`; None scores by windows alone
-        whole:float=0.5 # Of the film as a whole beside its windows
+        whole:float=0.5, # Of the film as a whole beside its windows
+        fast=None # Engine of the encoder; made when first asked for
     ):
         super().__init__(prepare)
         if rule not in ('paper', 'released'): raise InputError(f"rule is 'paper' or 'released', not {rule!r}")
         self.encoder,self.memory,self.grid,self.features,self.top,self.rule = encoder.eval(),memory,grid,features,top,rule
         self.lesion,self.weight,self.films,self.whole = lesion,weight,films,whole
+        if fast is not None: self.fast = fast
 
     @cached_property
-    def fast(self): return engine(self.encoder, _example(self.grid, self.features), precision='fp32')
+    def fast(self): return engine(self.encoder, _example(self.grid, self.features))
 
     def window_scores(self,
         x:torch.Tensor # float32 B x 1 x H x W, prepared
@@ -507,7 +517,7 @@ def maps_features(self:SwsslDetector, x): # the features of a film: the mean of 
 @patch
 def state(self:SwsslDetector):
     settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features, top=self.top, rule=self.rule, memory=self.memory.settings(), weight=self.weight, whole=self.whole, nearest_films=None if self.films is None else self.films.k)
-    parts = dict(encoder=self.encoder.state_dict(), memory=self.memory.arrays(), lesion={} if self.lesion is None else self.lesion.state_dict(), films={} if self.films is None else dict(normal=self.films.normal))
+    parts = dict(encoder=self.encoder.state_dict(), memory=self.memory.arrays(), lesion={} if self.lesion is None else self.lesion.state_dict(), films={} if self.films is None else dict(normal=self.films.normal), int8=model_bytes(self.fast.model) if getattr(vars(self).get('fast'), 'model', None) else {})
     return settings, {f'{part}.{k}': v for part,arrays in parts.items() for k,v in arrays.items()}
 
 @patch(cls_method=True)
@@ -521,7 +531,9 @@ def from_state(cls:SwsslDetector, settings, arrays, prepare):
         lesion = Witness(LesionHead(encoder.features, len(saved['head.hidden.bias'])), torch.zeros_like(saved['normal']))
         lesion.load_state_dict(saved)
     films = FilmMemory(memory, settings['nearest_films'], **part('films')) if part('films') else None
-    return cls(prepare, encoder, memory, Grid(**settings['grid']), settings['features'], settings['top'], settings['rule'], lesion, settings['weight'], films, settings['whole'])
+    grid,int8 = Grid(**settings['grid']),part('int8')
+    fast = engine(encoder.eval(), _example(grid, settings['features']), precision='int8', films=model_from_bytes(int8)) if int8 else None
+    return cls(prepare, encoder, memory, grid, settings['features'], settings['top'], settings['rule'], lesion, settings['weight'], films, settings['whole'], fast)
 
 # %% ../nbs/40_swssl.ipynb #cell-075
 paper_score = dict(components=None, standardise=False, reach=0, top=0., weight=0, whole=0) # with the learner's `stages=(-1,)`
@@ -529,7 +541,7 @@ paper_score = dict(components=None, standardise=False, reach=0, top=0., weight=0
 @patch
 def to_detector(self:SwsslModel,
     films:PreparedFilms, # Normal films
-    top:float=0.3, # See `film_score`
+    top:float=1., # See `film_score`
     rule:str='paper', # See `SwsslDetector`
     reach:int=1, # Grid cells that a match may lie away
     weight:float=0.5, # Of the lesion head beside the distance, where one is trained
@@ -541,7 +553,7 @@ def to_detector(self:SwsslModel,
     head = copy.deepcopy(self.lesion) if self.lesion is not None and self.lesion.norm.num_batches_tracked > 0 and weight else None
     if (head is not None or whole) and not options.get('standardise', True): raise InputError('lesion head and film as a whole are on the scale of standardised distances', do='pass weight=0 and whole=0, or keep standardise')
     encoder = copy.deepcopy(self.encoder) # further training must not reach into the detector
-    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule, weight=weight, whole=whole)
+    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule, weight=weight, whole=whole, fast=self.fast)
     said = []
     also = None if head is None else lambda h, usable: said.append((head.eval()(h[None])[0], usable))
     detector.memory = build_memory(films, detector.fast, self.grid, self.features, reach=reach, also=also, **options)
