@@ -27,6 +27,7 @@ from .resume import *
 from .calibrate import *
 from .drift import *
 from .export import *
+from .bench import *
 from .intervals import *
 from .localise import *
 from .trivial import *

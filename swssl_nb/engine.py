@@ -190,6 +190,7 @@ def engine(
         except Exception as e: # whatever a converter may throw
             if kind == 'openvino': raise InputError(f'openvino cannot convert this module ({type(e).__name__})', do="kind='torch'") from e
             note = f' (openvino cannot convert this module: {type(e).__name__})'
-    made = made or TorchEngine(module, x, precision)
+    try: made = made or TorchEngine(module, x, precision)
+    except (AssertionError, RuntimeError) as e: raise InputError(f'this network does not take an input of {tuple(shape)}: {e}', do='choose another encoder, or another size') from e
     print(f'engine: {made}{note}')
     return made
