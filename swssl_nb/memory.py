@@ -188,8 +188,8 @@ def nearest(self:FilmMemory,
     "Mean distance of each film to its `k` nearest normal ones"
     q = torch.where(usable[...,None], as_memory(h, self.memory.project, self.memory.metric), 0)
     length = (q.square()*self.weight).sum((1,2)).sqrt()
-    at = (q*self.weight).permute(1,2,0)
-    dots = sum(torch.bmm(m, at[p]).sum(0) for p,m in _blocks(self.memory)).T
+    at = (q*self.weight).transpose(0,1)
+    dots = sum(torch.bmm(at[p], m.transpose(1,2)).sum(0) for p,m in _blocks(self.memory))
     cosine = torch.where(self.lengths > 0, dots/(length[:,None]*self.lengths).clamp(min=1e-12), -torch.inf) # a blank film is nobody's neighbour
     if leave is not None: cosine[range(len(q)), leave] = -torch.inf
     return 1 - cosine.topk(min(self.k, self.there - (leave is not None)), 1).values.mean(1)

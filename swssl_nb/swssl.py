@@ -348,8 +348,7 @@ def swssl_learner(
     stages=(-2,-1), # Of the encoder, see `Encoder`; the paper's is `(-1,)`
     weights=None, # See `backbone`
     size=None, # Working size, pixels: one number or (H, W); or a `Prepare` with all its options; None: see `working_size`
-    window:int=128, # Side of a window, pixels
-    stride:int=32, # Step between windows, pixels
+    window:int=128, stride:int=32, # Side of a window and step between windows, pixels
     edge:str='exact', # See `starts`
     equalize:bool=False, # Equalise each film's histogram; a `Prepare` says that itself
     features:str='dense', # `'exact'` or `'dense'`, see `window_features`
