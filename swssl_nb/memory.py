@@ -80,10 +80,11 @@ def as_memory(
     return F.normalize(h, dim=-1) if metric == 'cosine' else h
 
 # %% ../nbs/31_memory.ipynb #cell-019
-def _blocks(memory, n=8):
-    "The positions of a memory, `n` at a time, and its features there, float32 n x N x d"
-    if torch.jit.is_tracing(): n = memory.m.shape[1] # a graph has no loops
-    for p in range(0, memory.m.shape[1], n): yield slice(p, p+n), memory.m[:, p:p+n].transpose(0,1).float()
+def _blocks(memory):
+    "The positions of a memory, some at a time, and its features there, float32 n x N x d"
+    N,P,_ = memory.m.shape
+    n = P if torch.jit.is_tracing() else max(6400//N, 4) # a graph has no loops
+    for p in range(0, P, n): yield slice(p, p+n), memory.m[:, p:p+n].transpose(0,1).float()
 
 def _candidates(memory, q, k, leave):
     "Squared distances (less the query's own square) and films of the k best at each memory position: P x k x O x B"
