@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['in_turns', 'spread', 'machine_jobs', 'machine_limits', 'cpu_name', 'PlainWindows', 'gflop', 'detector_of', 'Repeated',
-           'resident', 'bank_of', 'peak_of_scoring', 'ReleasedLoading', 'engines_of', 'bench']
+           'largest', 'forget_largest', 'bank_of', 'peak_of_scoring', 'ReleasedLoading', 'engines_of', 'bench']
 
 # %% ../nbs/53_bench.ipynb #cell-3
 import copy, platform, resource, subprocess, sys, time
@@ -19,14 +19,15 @@ from .windows import Grid, cut
 from .encoder import Encoder
 from .engine import engine
 from .memory import FilmMemory, WindowMemory
-from .swssl import SwsslDetector, WindowTriples, build_memory
+from .swssl import LesionHead, SwsslDetector, WindowTriples, Witness, build_memory
 
 # %% ../nbs/53_bench.ipynb #cell-5
 def in_turns(
     jobs:dict, # name -> function without arguments
     turns:int=5 # Each runs once a turn, and once before, unmeasured
 )->dict: # name -> float64 array of seconds, one for each turn
-    "Time functions side by side"
+    "Time functions side by side; `InputError` without a turn"
+    if turns < 1: raise InputError(f'{turns} turns measure nothing', do='give 1 or more')
     for f in jobs.values(): f()
     times = {k: [] for k in jobs}
     for _ in range(turns):
@@ -103,7 +104,8 @@ def detector_of(
     for o in m: o.copy_(torch.randn(o.shape, generator=random))
     project = torch.randn(fast.features, components, generator=random)/fast.features**0.5
     memory = WindowMemory(m, torch.ones(films, len(grid), dtype=bool), grid.cols, project, reach=1, normal=torch.ones(2, len(grid)))
-    return SwsslDetector(Prepare(size), fast.module, memory, grid, films=FilmMemory(memory, normal=torch.ones(2)), top=1., fast=fast)
+    head = Witness(LesionHead(fast.features), torch.ones(2, len(grid)))
+    return SwsslDetector(Prepare(size), fast.module, memory, grid, lesion=head, films=FilmMemory(memory, normal=torch.ones(2)), top=1., fast=fast)
 
 # %% ../nbs/53_bench.ipynb #cell-22
 class Repeated:
@@ -117,48 +119,57 @@ class Repeated:
         if i >= self.n: raise IndexError(i)
         return self.films[i % len(self.films)]
 
-def resident()->float: # bytes
-    "Memory of this process that is in use now"
-    statm = Path('/proc/self/statm')
-    if statm.exists(): return int(statm.read_text().split()[1])*resource.getpagesize()
+def largest()->float: # bytes
+    "The most memory that this process had in use, or has had since `forget_largest`"
+    status = Path('/proc/self/status')
+    if status.exists(): return next(1024*int(o.split()[1]) for o in status.read_text().splitlines() if o.startswith('VmHWM'))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
+
+def forget_largest():
+    "Begin to measure `largest` anew, where the system allows it"
+    try: Path('/proc/self/clear_refs').write_text('5')
+    except OSError: pass
 
 def bank_of(
     fast, # An engine of the encoder
     films, # Prepared films, as `Repeated`
     grid:Grid # Their windows
-)->dict: # bytes of the bank and of the released one, their ratio, seconds a film
+)->dict: # bytes of the bank and of the released one, their ratio, the most that building it needed, seconds a film
     "Build the memory of many films"
-    start = time.perf_counter()
+    forget_largest(); before,start = largest(),time.perf_counter()
     memory = build_memory(films, fast, grid, standardise=False, reach=1)
-    seconds = time.perf_counter() - start
+    seconds,grown = time.perf_counter() - start,largest() - before
     ours = sum(o.nbytes for o in (*memory.arrays().values(), memory._squares))
     plain = len(films)*len(Grid(grid.size, grid.window, grid.stride, 'released'))*2048*4
-    return dict(films=len(films), bytes=ours, released_bytes=plain, ratio=plain/ours, seconds_per_film=seconds/len(films))
+    return dict(films=len(films), bytes=ours, released_bytes=plain, ratio=plain/ours, grown_bytes=grown, seconds_per_film=seconds/len(films))
 
 # %% ../nbs/53_bench.ipynb #cell-25
 _child = '''
 import sys, torch
 torch.set_num_threads(int(sys.argv[4]))
 from swssl_nb.all import *
-from swssl_nb.cli import peak_memory
+from swssl_nb.bench import largest
 class Many(list):
     def __len__(self): return int(sys.argv[3])
     def __iter__(self): return (sys.argv[2] for _ in range(len(self)))
-scores = {o.score for o in Detector.load(sys.argv[1]).stream(Many(), heatmaps=True, progress=False, strict=True)}
-print(len(scores), peak_memory())
+kept,scores = [],set()
+for o in Detector.load(sys.argv[1]).stream(Many(), heatmaps=True, progress=False, strict=True):
+    scores.add(o.score)
+    if sys.argv[5] == 'keep': kept.append(o)
+print(len(scores), largest()/1e9)
 '''
 
 def peak_of_scoring(
     detector, # A detector
     film, # Path of a film
-    many:int # Times that it is scored
+    many:int, # Times that it is scored
+    keep:bool=False # Keep what comes out, as a program would that leaks
 )->float: # GB
     "The largest memory of a process that loads a run and scores films"
     import tempfile
     with tempfile.TemporaryDirectory() as run:
         detector.save(run)
-        r = subprocess.run([sys.executable, '-c', _child, run, str(film), str(many), str(torch.get_num_threads())], capture_output=True, text=True)
+        r = subprocess.run([sys.executable, '-c', _child, run, str(film), str(many), str(torch.get_num_threads()), 'keep' if keep else ''], capture_output=True, text=True)
     if r.returncode: raise RuntimeError(r.stderr[-2000:])
     different,peak = r.stdout.split()[-2:]
     if different != '1': raise RuntimeError(f'{different} scores for one film')

@@ -273,8 +273,8 @@ def bench(args):
     from swssl_nb.bench import bench as measure
     r = measure(args.size, args.turns)
     for k in ('same_encoder_ratio', 'default_ratio', 'seconds_per_film', 'bank_ratio', 'peak_share'):
-        low,high = r[k]['spread']
-        print(f"{k.replace('_', ' ')} {r[k]['value']:.3g} [{low:.3g}, {high:.3g}]{' ' + r[k]['precision'] if 'precision' in r[k] else ''}")
+        said = r[k]['by'] if 'precision' in r[k] else {'': r[k]}
+        for p,o in said.items(): print(f"{k.replace('_', ' ')} {o['value']:.3g} [{o['spread'][0]:.3g}, {o['spread'][1]:.3g}] {p}".rstrip())
     print('{cpu}, {threads} threads'.format(**r['machine']))
     if args.json: write_json(args.json, r); print(args.json)
 

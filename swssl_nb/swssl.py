@@ -323,6 +323,7 @@ def _possible(cases, train, features, chunk, freeze_norm, precision):
     if train == 'both' and features == 'exact': raise InputError('the lesion term needs crops that hold many windows', do="use features='dense', or train='lesion'")
     if precision not in ('fp32', 'int8'): raise InputError(f"precision is 'fp32' or 'int8', not {precision!r}")
     if precision == 'int8' and (train != 'lesion' or features == 'exact'): raise InputError('8-bit integers are for a frozen encoder and whole films', do="keep train='lesion' and features='dense'")
+    if precision == 'int8' and default_device().type != 'cpu': raise InputError('8-bit integers run on the CPU, and this is a GPU', do="precision='fp32', or default_device(False)")
     if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
 
 def _head_parts(films, held, encoder, grid, features, bs, lesion, precision):
