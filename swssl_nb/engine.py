@@ -10,6 +10,7 @@ __all__ = ['relative_error', 'fold_norm', 'has_bf16', 'Engine', 'TorchEngine', '
 import contextlib, copy, io, logging, sys, tempfile, warnings
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch as pretend
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -142,11 +143,12 @@ def quantised(
     "The network in 8-bit integers; `InputError` where nncf or the processor's instructions are missing"
     if not torch.cpu._is_vnni_supported(): raise InputError('this processor has no instructions for 8-bit integers (VNNI)', do="precision='fp32'")
     if find_spec('nncf') is None or find_spec('openvino') is None: raise InputError('nncf is not installed', do='pip install "swssl_nb[fast]"')
+    logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR) # it warns that there is no GPU
     import_openvino(); import nncf
     nncf.set_log_level(logging.ERROR)
     films = [o.numpy() for o in films]
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.DISABLE)
-    with contextlib.redirect_stdout(io.StringIO()): # its progress bars
+    with pretend('rich.console._is_jupyter', lambda: False), contextlib.redirect_stdout(io.StringIO()): # its progress bars
         return nncf.quantize(to_openvino(module, torch.from_numpy(films[0]))[0], nncf.Dataset(films), subset_size=len(films),
             preset=nncf.QuantizationPreset.MIXED, fast_bias_correction=False, advanced_parameters=advanced)
 
