@@ -150,7 +150,7 @@ class SwsslModel(nn.Module):
         self.projector = None if train == 'lesion' else nn.Sequential(nn.Linear(encoder.features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True), nn.Linear(width, width, bias=False))
         self.lesion = None if train == 'swssl' else LesionHead(encoder.features)
         if train == 'lesion': encoder.requires_grad_(False)
-        self.fast = None # an engine that training and detector shall share, see `swssl_learner`
+        self.shared = None # an engine for training and detector, see `swssl_learner`
 
     def h(self, crops, ps): # float B x T x features
         h = window_features(self.encoder, crops, self.crop_grid, self.features)
@@ -233,7 +233,7 @@ class Lesions(Callback):
     ): self.lesion,self.frozen,self.fast = lesion or SyntheticLesion(),frozen,None
 
     def before_fit(self):
-        if self.frozen and self.fast is None: self.fast = self.model.fast or engine(self.model.encoder.eval(), _example(self.model.grid, self.model.features))
+        if self.frozen and self.fast is None: self.fast = self.model.shared or engine(self.model.encoder.eval(), _example(self.model.grid, self.model.features))
 
     def before_batch(self):
         grid = self.model.crop_grid
@@ -329,7 +329,7 @@ def _possible(cases, train, features, chunk, freeze_norm, precision):
 def _head_parts(films, held, encoder, grid, features, bs, lesion, precision):
     model = SwsslModel(encoder, grid, grid, features, train='lesion')
     some = np.linspace(0, len(films)-1, min(24, len(films))).round().astype(int)
-    if precision == 'int8': model.fast = engine(encoder.eval(), _example(grid, features), precision='int8', films=[films[i][None] for i in some])
+    if precision == 'int8': model.shared = engine(encoder.eval(), _example(grid, features), precision='int8', films=[films[i][None] for i in some])
     return _loaders(*map(Whole, (films, held)), bs or 16, 1),model,[Lesions(lesion), KeepBest()]
 
 def _view_parts(films, held, encoder, grid, features, crop, triples, bs, reach, width, chunk, train, views, lesion, freeze_norm):
@@ -553,7 +553,7 @@ def to_detector(self:SwsslModel,
     head = copy.deepcopy(self.lesion) if self.lesion is not None and self.lesion.norm.num_batches_tracked > 0 and weight else None
     if (head is not None or whole) and not options.get('standardise', True): raise InputError('lesion head and film as a whole are on the scale of standardised distances', do='pass weight=0 and whole=0, or keep standardise')
     encoder = copy.deepcopy(self.encoder) # further training must not reach into the detector
-    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule, weight=weight, whole=whole, fast=self.fast)
+    detector = SwsslDetector(films.prepare, encoder, None, self.grid, self.features, top, rule, weight=weight, whole=whole, fast=self.shared)
     said = []
     also = None if head is None else lambda h, usable: said.append((head.eval()(h[None])[0], usable))
     detector.memory = build_memory(films, detector.fast, self.grid, self.features, reach=reach, also=also, **options)
