@@ -17,7 +17,7 @@ from .radiograph import Prepare
 from .phantom import phantom_film
 from .windows import Grid, cut
 from .encoder import Encoder
-from .engine import engine
+from .engine import engine, has_bf16
 from .memory import FilmMemory, WindowMemory
 from .swssl import LesionHead, SwsslDetector, WindowTriples, Witness, build_memory
 
@@ -100,10 +100,10 @@ def detector_of(
 )->SwsslDetector:
     "A detector of random memory, as large as a real one"
     grid,random = Grid((size,size), window, stride),torch.Generator().manual_seed(0)
-    m = torch.empty(films, len(grid), components, dtype=torch.half)
+    m = torch.empty(len(grid), films, components, dtype=torch.half)
     for o in m: o.copy_(torch.randn(o.shape, generator=random))
     project = torch.randn(fast.features, components, generator=random)/fast.features**0.5
-    memory = WindowMemory(m, torch.ones(films, len(grid), dtype=bool), grid.cols, project, reach=1, normal=torch.ones(2, len(grid)))
+    memory = WindowMemory(m.transpose(0,1), torch.ones(films, len(grid), dtype=bool), grid.cols, project, reach=1, normal=torch.ones(2, len(grid)))
     head = Witness(LesionHead(fast.features), torch.ones(2, len(grid)))
     return SwsslDetector(Prepare(size), fast.module, memory, grid, lesion=head, films=FilmMemory(memory, normal=torch.ones(2)), top=1., fast=fast)
 
@@ -197,7 +197,7 @@ def engines_of(
     films # Prepared films, for the ranges of 8-bit integers
 )->dict: # precision -> engine
     "Every precision that this machine has"
-    out = dict(fp32=engine(encoder, (1, 1, *size)))
+    out = {o: engine(encoder, (1, 1, *size), precision=o) for o in ('fp32', 'bf16') if o == 'fp32' or has_bf16('cpu')}
     if find_spec('nncf') and torch.cpu._is_vnni_supported(): out['int8'] = engine(encoder, (1, 1, *films[0].shape[-2:]), precision='int8', films=[o[None] for o in films])
     return out
 

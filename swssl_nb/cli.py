@@ -82,7 +82,7 @@ def fit_swssl(args, train, valid):
     "A trained SWSSL learner"
     from swssl_nb.swssl import epochs_for, presets, presets_lr, swssl_learner, working_size
     what = args.train or ('swssl' if args.score in ('paper', 'released') else 'lesion')
-    settings = {**presets[args.preset or 'chest'], **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr', 'precision')}
+    settings = {**presets[args.preset or 'chest'], **_options(args, 'encoder', 'weights', 'window', 'stride', 'features', 'crop', 'triples', 'bs', 'lr', 'adapt', 'precision')}
     if args.score in ('paper', 'released'): settings['stages'] = (-1,)
     if what != 'lesion' and args.lr is None: settings['lr'] = presets_lr.get(args.preset)
     settings['size'] = _prepare(args, args.size or settings.get('size') or working_size(train))
@@ -121,7 +121,7 @@ def detector_options(args)->dict:
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
     return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight', 'whole')}
 
-method_options = dict(swssl=('encoder','window','stride','features','precision','crop','triples','train','preset','top','reach','weight','whole'),
+method_options = dict(swssl=('encoder','adapt','window','stride','features','precision','crop','triples','train','preset','top','reach','weight','whole'),
     salad=('net','dim','rounds','w_rec','w_contrast','w_svdd','wd','milestone','schedule','reconstruction','augment','memory','heatmap'))
 
 def check_options(args):
@@ -297,7 +297,7 @@ train_options = dict(
     size=(int, 'working size, pixels (1024, or 512 for films below 512; salad 256)'), window=(int, 'swssl: side of a window, pixels (128)'),
     stride=(int, 'swssl: step between windows, pixels (32)'), crop=(int, 'swssl: side of a training crop, pixels (384)'),
     triples=(int, 'swssl: triples a film and epoch (64)'), bs=(int, 'films a batch'), lr=(float, 'learning rate (lesion head 1e-3, else 1e-4)'),
-    encoder=(str, 'swssl: timm model (tf_efficientnet_lite0)'), weights=(str, "weights file, 'hub' or 'random'"),
+    encoder=(str, 'swssl: timm model (tf_efficientnet_lite0)'), adapt=(float, "swssl: share of the films in the encoder's batch-norm statistics, 0 to 1 (0)"), weights=(str, "weights file, 'hub' or 'random'"),
     net=(str, 'salad: unet, resnet18 or another timm model (tf_efficientnet_lite0; unet with --schedule paper)'), dim=(int, 'salad: length of the embedding (200)'), wd=(float, 'salad: weight decay (1e-6)'),
     milestone=(int, 'salad: epoch after which the learning rate is a tenth (none)'), w_rec=(float, 'salad: weight of the reconstruction (1)'),
     w_contrast=(float, 'salad: weight of the contrast (0.25)'), w_svdd=(float, 'salad: weight of the distance to a centre (0)'),

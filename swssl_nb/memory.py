@@ -46,7 +46,7 @@ def around(
 class WindowMemory:
     "Features of normal windows by position, and the distance of new ones to them"
     def __init__(self,
-        m:torch.Tensor, # float N x P x d, features of N normal films, after `project`
+        m:torch.Tensor, # float N x P x d, features of N normal films, after `project`; searched fastest where it lies by position in memory
         usable:torch.Tensor, # bool N x P, False where the window is blank
         cols:int=None, # Columns of the grid, needed for `reach`
         project:torch.Tensor=None, # float D x d, applied to features; None leaves them
@@ -61,13 +61,15 @@ class WindowMemory:
         if m[~usable].any(): m = m.masked_fill(~usable[...,None], 0) # a copy only where there is something to change: `m` may be a file
         self.m,self.usable,self.cols,self.project,self.reach,self.k,self.metric,self.normal = m,usable,cols or m.shape[1],project,reach,k,metric,normal
         self.near = around(m.shape[1]//self.cols, self.cols, reach).to(m.device)
-        self._squares = torch.where(usable, torch.cat([o.float().square().sum(2) for o in m.split(64)]), torch.inf).T # P x N
+        self._squares = torch.where(usable.T, torch.cat([o.square().sum(2) for _,o in _blocks(self)]), torch.inf) # P x N
 
     def __len__(self): return len(self.m)
     def __repr__(self): return f'{len(self)} films x {self.m.shape[1]} windows x {self.m.shape[2]} features, {self.m.nbytes/1e6:.1f} MB'
 
     def settings(self): return dict(cols=self.cols, reach=self.reach, k=self.k, metric=self.metric)
-    def arrays(self): return {k: v for k,v in dict(m=self.m, usable=self.usable, project=self.project, normal=self.normal).items() if v is not None}
+    def arrays(self): return {k: v for k,v in dict(by_position=self.m.transpose(0,1).contiguous(), usable=self.usable, project=self.project, normal=self.normal).items() if v is not None}
+    @classmethod
+    def from_arrays(cls, by_position, **kwargs): return cls(by_position.transpose(0,1), **kwargs)
 
 # %% ../nbs/31_memory.ipynb #cell-017
 def as_memory(
@@ -81,49 +83,56 @@ def as_memory(
 
 # %% ../nbs/31_memory.ipynb #cell-019
 def _blocks(memory):
-    "The positions of a memory, some at a time, and its features there, float32 n x N x d"
+    "The positions of a memory, some at a time, and its features there, float32 n x N x d, good until the next"
     N,P,_ = memory.m.shape
-    n = P if torch.jit.is_tracing() else max(6400//N, 4) # a graph has no loops
-    for p in range(0, P, n): yield slice(p, p+n), memory.m[:, p:p+n].transpose(0,1).float()
+    if torch.jit.is_tracing(): yield slice(0, P), memory.m.transpose(0,1).float(); return # a graph has no loops
+    m,n = memory.m.transpose(0,1),min(max(16_000//N, 12), P)
+    room = torch.empty(n, *m.shape[1:], device=m.device) # for all blocks, one after the other: to ask for new room takes longer than to fill it
+    for p in range(0, P, n): yield slice(p, p+n), room[:len(m[p:p+n])].copy_(m[p:p+n])
 
-def _candidates(memory, q, k, leave):
-    "Squared distances (less the query's own square) and films of the k best at each memory position: P x k x O x B"
+def _candidates(memory, q, k, leave, also):
+    "Squared distances (less the query's own square) and films of the k best at each memory position: P x O x B x k; and the sum over positions of the memory's products with `also`, B x N"
     (B,P,d),O = q.shape,memory.near.shape[1]
     padded = torch.cat([q, q.new_zeros(B,1,d)], 1)
-    at = padded[:, memory.near].permute(1,3,2,0).flatten(2) # P x d x O*B
-    best = []
+    at = [padded[:, memory.near].permute(1,2,0,3).flatten(1,2), *([] if also is None else [also.transpose(0,1)])]
+    at = torch.cat(at, 1); at = F.pad(at, (0, 0, 0, -at.shape[1] % 16)) # P x O*B and more x d
+    best,dots = [],0
     for p,m in _blocks(memory):
-        d2 = (memory._squares[p,:,None] - 2*torch.bmm(m, at[p])).view(len(m), -1, O, B)
-        if leave is not None: d2[:, leave, :, torch.arange(B)] = torch.inf
-        best.append(d2.topk(k, 1, largest=False) if k > 1 else d2.min(1, keepdim=True))
-    return [torch.cat(o) for o in zip(*best)]
+        products = torch.bmm(at[p], m.transpose(1,2))
+        d2 = memory._squares[p,None] - 2*products[:,:O*B]
+        if leave is not None: d2.view(len(m), O, B, -1)[:, :, torch.arange(B), leave] = torch.inf
+        best.append(d2.topk(k, 2, largest=False) if k > 1 else d2.min(2, keepdim=True))
+        if also is not None: dots = dots + products[:,O*B:O*B+B].sum(0)
+    return *(torch.cat(o).view(P, O, B, k) for o in zip(*best)),dots
 
-def _own(memory, found, P):
-    "What memory positions found, seen from the query: P x k*O x B; P where the grid ends"
-    O = memory.near.shape[1]
-    padded = torch.cat([found, torch.full_like(found[:1], torch.inf)])
-    back = memory.near.flip(1) # the query at q lies at offset o of the memory position q - o
-    return torch.stack([padded[back[:,o], :, o] for o in range(O)], 2).flatten(1,2), back
+def _own(found, back, beyond):
+    "What memory positions found, P x O x B x k, seen from the query: P x B x O*k; `beyond` where the grid ends"
+    padded = torch.cat([found, torch.full_like(found[:1], beyond)])
+    return torch.stack([padded[back[:,o], o] for o in range(back.shape[1])], 2).flatten(2)
 
 # %% ../nbs/31_memory.ipynb #cell-020
+def _search(memory, q, leave=None, also=None):
+    "Mean distance of each window to its `k` nearest normal ones, B x P; and the products with `also`, B x N"
+    B,P,d = q.shape
+    k = min(memory.k, len(memory) - (leave is not None))
+    value,film,dots = _candidates(memory, q, k, leave, also)
+    back = memory.near.flip(1) # the query at q lies at offset o of the memory position q - o
+    value,which = _own(value, back, torch.inf).topk(k, 2, largest=False) # P x B x k
+    film,at = _own(film, back, 0).gather(2, which), back.clamp(max=P-1).gather(1, (which//k).flatten(1)).view_as(which)
+    distance = (memory.m[film, at].float() - q.transpose(0,1)[:,:,None]).norm(dim=3)
+    return torch.where(value.isinf(), torch.inf, distance).mean(2).T,dots
+
 @patch
 def nearest(self:WindowMemory,
     h:torch.Tensor, # float B x P x D, features of new films
     leave=None # long B, one normal film for each that does not count
 )->torch.Tensor: # float B x P; inf where no normal film has that window
     "Mean distance of each window to its `k` nearest normal ones"
-    q = as_memory(h, self.project, self.metric)
-    B,P,d = q.shape
-    k = min(self.k, len(self) - (leave is not None))
-    value,film = _candidates(self, q, k, leave)
-    value,back = _own(self, value, P)
-    film = torch.stack([torch.cat([film, film[:1]])[back[:,o], :, o] for o in range(back.shape[1])], 2).flatten(1,2)
-    value,which = value.topk(k, 1, largest=False) # P x k x B
-    film,where = film.gather(1, which), back.clamp(max=P-1).gather(1, (which % back.shape[1]).flatten(1)).view_as(which)
-    distance = (self.m[film, where].float() - q.permute(1,0,2)[:,None]).norm(dim=3)
-    return torch.where(value.isinf(), torch.inf, distance).mean(1).T
+    return _search(self, as_memory(h, self.project, self.metric), leave)[0]
 
 # %% ../nbs/31_memory.ipynb #cell-031
+def _in_spreads(memory, d): return d if memory.normal is None else (d - memory.normal[0])/memory.normal[1]
+
 @patch
 def standardise(self:WindowMemory,
     most:int=200, # Films that are measured, spread evenly over the memory
@@ -149,8 +158,7 @@ def scores(self:WindowMemory,
     h:torch.Tensor # float B x P x D, features of new films
 )->torch.Tensor: # float B x P; inf where no normal film has that window
     "Anomaly score of each window: its distance, in spreads from the normal mean where the memory is standardised"
-    d = self.nearest(h)
-    return d if self.normal is None else (d - self.normal[0])/self.normal[1]
+    return _in_spreads(self, self.nearest(h))
 
 # %% ../nbs/31_memory.ipynb #cell-038
 def film_score(
@@ -174,12 +182,23 @@ class FilmMemory:
         normal:torch.Tensor=None # float 2, mean and spread of normal distances, see `standardise`
     ):
         self.memory,self.k,self.normal = memory,k,normal
-        square = sum(o.float().square() for o in memory.m)/memory.usable.sum(0).clamp(min=1)[:,None]
+        square = torch.cat([o.square().sum(1) for _,o in _blocks(memory)])/memory.usable.sum(0).clamp(min=1)[:,None]
         self.weight = torch.where(square > 0, 1/square.clamp(min=1e-6*square.mean()), 0) # P x d
-        self.lengths = torch.stack([(o.float().square()*self.weight).sum().sqrt() for o in memory.m]) # N
+        self.lengths = sum((o.square()*self.weight[p,None]).sum((0,2)) for p,o in _blocks(memory)).sqrt() # N
         self.there = int((self.lengths > 0).sum())
 
 # %% ../nbs/31_memory.ipynb #cell-43
+def _weighted(films, q, usable):
+    "The vector of each film, which is compared, B x P x d, and its length"
+    q = torch.where(usable[...,None], q, 0)
+    return q*films.weight,(q.square()*films.weight).sum((1,2)).sqrt()
+
+def _apart(films, dots, length, leave=None):
+    "One less the mean cosine to the `k` nearest films"
+    cosine = torch.where(films.lengths > 0, dots/(length[:,None]*films.lengths).clamp(min=1e-12), -torch.inf) # a blank film is nobody's neighbour
+    if leave is not None: cosine[range(len(dots)), leave] = -torch.inf
+    return 1 - cosine.topk(min(films.k, films.there - (leave is not None)), 1).values.mean(1)
+
 @patch
 def nearest(self:FilmMemory,
     h:torch.Tensor, # float B x P x D, features of new films
@@ -187,13 +206,8 @@ def nearest(self:FilmMemory,
     leave=None # long B, one normal film for each that does not count
 )->torch.Tensor: # float B, from 0 to 2
     "Mean distance of each film to its `k` nearest normal ones"
-    q = torch.where(usable[...,None], as_memory(h, self.memory.project, self.memory.metric), 0)
-    length = (q.square()*self.weight).sum((1,2)).sqrt()
-    at = (q*self.weight).transpose(0,1)
-    dots = sum(torch.bmm(at[p], m.transpose(1,2)).sum(0) for p,m in _blocks(self.memory))
-    cosine = torch.where(self.lengths > 0, dots/(length[:,None]*self.lengths).clamp(min=1e-12), -torch.inf) # a blank film is nobody's neighbour
-    if leave is not None: cosine[range(len(q)), leave] = -torch.inf
-    return 1 - cosine.topk(min(self.k, self.there - (leave is not None)), 1).values.mean(1)
+    at,length = _weighted(self, as_memory(h, self.memory.project, self.memory.metric), usable)
+    return _apart(self, sum(torch.bmm(at[:,p].transpose(0,1), m.transpose(1,2)).sum(0) for p,m in _blocks(self.memory)), length, leave)
 
 # %% ../nbs/31_memory.ipynb #cell-48
 @patch
@@ -215,7 +229,19 @@ def scores(self:FilmMemory,
     usable:torch.Tensor # bool B x P, windows that count
 )->torch.Tensor: # float B
     "Anomaly score of each film: its distance, in spreads from the normal mean"
-    return (self.nearest(h, usable) - self.normal[0])/self.normal[1]
+    return _in_spreads(self, self.nearest(h, usable))
+
+# %% ../nbs/31_memory.ipynb #2eb25a9f
+@patch
+def both(self:FilmMemory,
+    h:torch.Tensor, # float B x P x D, features of new films
+    usable:torch.Tensor # bool B x P, windows that count for the film
+)->tuple: # Anomaly scores of the windows, float B x P, and of the films, float B
+    "What the memory of windows and this one say, in one pass"
+    q = as_memory(h, self.memory.project, self.memory.metric)
+    at,length = _weighted(self, q, usable)
+    d,dots = _search(self.memory, q, also=at)
+    return _in_spreads(self.memory, d),_in_spreads(self, _apart(self, dots, length))
 
 # %% ../nbs/31_memory.ipynb #cell-042
 def released_score(

@@ -28,7 +28,7 @@ from .radiograph import Prepare
 from .windows import Grid, blank, neighbour_similarity, neighbours, to_heatmap
 from .augment import Augment, invert
 from .lesions import SyntheticLesion, window_share
-from .encoder import Encoder, window_features
+from .encoder import Encoder, adapt_norm, window_features
 from .memory import FilmMemory, WindowMemory, as_memory, film_score, released_score, whitening
 
 # %% ../nbs/40_swssl.ipynb #cell-005
@@ -315,6 +315,11 @@ def working_size(
     sides = [n for o in cases[some] for n in _longer_side(o)]
     return 512 if sides and np.median(sides) < 512 else 1024
 
+# %% ../nbs/40_swssl.ipynb #e503ee6c
+def _as_seen(x, inversion, augment=None, neighbour=False):
+    "Films as the two views of training see them"
+    return (augment or Augment.chest())(x if inversion == 'none' else torch.cat([x, invert(x)]))
+
 # %% ../nbs/40_swssl.ipynb #cell-59
 def _possible(cases, train, features, chunk, freeze_norm, precision):
     "`InputError` for what cannot be trained"
@@ -367,7 +372,8 @@ def swssl_learner(
     norm=(0.5, 0.5), # Mean and std of the encoder's input, see `Encoder`
     opt_func=None, # fastai optimiser: `Adam` (which is AdamW) for `'lesion'`, else `published_sgd`
     lr:float=None, # Learning rate that `fit` takes by default: 1e-3 for `'lesion'`, else 1e-4 as published
-    freeze_norm:bool=True, # Keep the encoder's batch-norm statistics
+    adapt:float=0., # Share of the films in the encoder's batch-norm statistics, see `adapt_norm`; 0 leaves them as they came
+    freeze_norm:bool=True, # Keep those statistics in training
     precision:str='fp32', # Of the frozen encoder: `'fp32'`, or `'int8'`, faster and coarser, see `quantised`
     strict:bool=False, # Stop at the first film that cannot be read
     seed:int=0, # Makes two runs equal, bit for bit
@@ -377,9 +383,11 @@ def swssl_learner(
     _possible(cases, train, features, chunk, freeze_norm, precision)
     set_seeds(seed)
     prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
-    at = dict(encoder=Encoder(encoder, stages, weights, *norm), grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
+    views = dict(inversion=inversion, **(views or {}))
     films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
-    dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=dict(inversion=inversion, **(views or {})), freeze_norm=freeze_norm)
+    adapted = adapt_norm(Encoder(encoder, stages, weights, *norm).to(default_device()), films, adapt, partial(_as_seen, **views))
+    at = dict(encoder=adapted, grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
+    dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=views, freeze_norm=freeze_norm)
     loss = dict(lesion=lesion_loss, swssl=loss, both=partial(both_losses, loss=loss, weight=lesion_weight))[train]
     lr,wd,opt = (lr or 1e-3, 1e-2, Adam) if train == 'lesion' else (lr or 1e-4, 1e-5, published_sgd)
     learn = Learner(dls, model, loss, lr=lr, wd=wd, opt_func=opt_func or opt, cbs=[*cbs, *kwargs.pop('cbs', [])], **kwargs)
@@ -425,7 +433,7 @@ def build_memory(
             else: raw.append(h)
             if i+1 == first: # now the room that a film takes is known
                 if components is not None: project = whitening(torch.stack(raw), torch.stack(usable), components, whiten, encoder.channels)
-                m = torch.empty(len(films), len(grid), encoder.features if project is None else project.shape[1], dtype=torch.half, device=device)
+                m = torch.empty(len(grid), len(films), encoder.features if project is None else project.shape[1], dtype=torch.half, device=device).transpose(0,1)
                 while raw: m[len(raw)-1] = keep(raw[-1])*usable[len(raw)-1][:,None]; raw.pop()
         memory = WindowMemory(m, torch.stack(usable), grid.cols, project, **options)
         return memory.standardise() if standardise else memory
@@ -488,17 +496,17 @@ class SwsslDetector(Detector):
 
     def window_scores(self,
         x:torch.Tensor # float32 B x 1 x H x W, prepared
-    )->tuple: # window scores float B x P, usable bool B x P, features float B x P x D
-        "Anomaly score of each window"
+    )->tuple: # window scores float B x P, usable bool B x P, features float B x P x D; score of the film as a whole float B, or None
+        "Anomaly score of each window, and of the film as a whole"
         x = x.to(self.memory.m.device)
         usable = ~blank(x, self.grid)
         if not usable.any(1).all(): raise InputError('every window of this film is blank (all zero)', do='look at the film')
         h = window_features(self.fast, x, self.grid, self.features)
-        s = self.memory.scores(h)
+        s,whole = (self.memory.scores(h),None) if self.films is None else self.films.both(h, usable)
         if self.lesion is not None: s = s + self.weight*self.lesion(h)
         usable = usable & s.isfinite() # not in place: ONNX has no such thing
         if not usable.any(1).all(): raise InputError('this film has pixels only where every normal film is blank', do='look at the film')
-        return s, usable, h
+        return s, usable, h, whole
 
 # %% ../nbs/40_swssl.ipynb #cell-102
 @patch
@@ -506,9 +514,9 @@ def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
 
 @patch
 def maps_features(self:SwsslDetector, x): # the features of a film: the mean of its windows' as the memory compares them
-    s,usable,h = self.window_scores(x)
+    s,usable,h,whole = self.window_scores(x)
     score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
-    if self.films is not None: score = score + self.whole*self.films.scores(h, usable)
+    if whole is not None: score = score + self.whole*whole
     w = usable[...,None].to(h.dtype)
     film = as_memory((h*w).sum(1)/w.sum(1), self.memory.project, self.memory.metric)
     return score, to_heatmap(s, self.grid, usable), film
@@ -525,7 +533,7 @@ def from_state(cls:SwsslDetector, settings, arrays, prepare):
     part = lambda name: {k.removeprefix(f'{name}.'): v for k,v in arrays.items() if k.startswith(f'{name}.')}
     encoder = Encoder(**settings['encoder'], weights='random') # every weight is overwritten in the next line
     encoder.load_state_dict(part('encoder'))
-    memory = WindowMemory(**part('memory'), **settings['memory'])
+    memory = WindowMemory.from_arrays(**part('memory'), **settings['memory'])
     lesion,saved = None,part('lesion')
     if saved:
         lesion = Witness(LesionHead(encoder.features, len(saved['head.hidden.bias'])), torch.zeros_like(saved['normal']))

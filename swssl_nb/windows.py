@@ -61,16 +61,18 @@ def cut(
     return torch.stack([films[..., y:y+w, x:x+w] for y,x in corners], 1)
 
 # %% ../nbs/20_windows.ipynb #cell-019
+def _covers(grid):
+    "Which pixel rows each window row covers, float H x rows, and the same of columns"
+    axis = lambda n, at: ((torch.arange(n)[:,None] >= torch.tensor(at)) & (torch.arange(n)[:,None] < torch.tensor(at) + grid.window)).float()
+    return axis(grid.size[0], grid.ys), axis(grid.size[1], grid.xs)
+
 def blank(
     films:torch.Tensor, # B x 1 x H x W
     grid:Grid # The windows of that size
 )->torch.Tensor: # bool B x P, True where a window is all zero
-    "Which windows are all zero, from one running sum a film"
-    lit = (films[:,0] > 0).to(torch.int32).cumsum(1, dtype=torch.int32).cumsum(2, dtype=torch.int32)
-    lit = torch.nn.functional.pad(lit, (1,0,1,0))
-    ys,xs,w = torch.tensor(grid.ys), torch.tensor(grid.xs), grid.window
-    at = lambda y,x: lit[:, y[:,None], x[None]]
-    return (at(ys+w, xs+w) - at(ys, xs+w) - at(ys+w, xs) + at(ys, xs) == 0).flatten(1)
+    "Which windows are all zero: the lit pixels of all windows are counted by two small products"
+    A,B = (o.to(films.device) for o in _covers(grid))
+    return (A.T @ (films[:,0] > 0).float() @ B == 0).flatten(1)
 
 # %% ../nbs/20_windows.ipynb #cell-023
 def neighbours(
@@ -102,8 +104,7 @@ def to_heatmap(
     usable=None # bool B x P, windows that count; all by default
 )->torch.Tensor: # float B x H x W
     "The mean score of the windows over each pixel"
-    axis = lambda n, at: torch.stack([(torch.arange(n) >= s) & (torch.arange(n) < s + grid.window) for s in at], 1).to(scores)
-    A,B = axis(grid.size[0], grid.ys), axis(grid.size[1], grid.xs)
+    A,B = (o.to(scores) for o in _covers(grid))
     usable = torch.ones_like(scores) if usable is None else usable.to(scores)
     lay = lambda t: A @ t.view(-1, grid.rows, grid.cols) @ B.T
     low = torch.where(usable > 0, scores, torch.inf).amin(1)
