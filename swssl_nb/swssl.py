@@ -316,9 +316,17 @@ def working_size(
     return 512 if sides and np.median(sides) < 512 else 1024
 
 # %% ../nbs/40_swssl.ipynb #e503ee6c
-def _as_seen(x, inversion, augment=None, neighbour=False):
-    "Films as the two views of training see them"
-    return (augment or Augment.chest())(x if inversion == 'none' else torch.cat([x, invert(x)]))
+def _adapted(films, share, views, *encoder):
+    "An encoder, its statistics moved towards the films as the two views of training show them"
+    augment = views.get('augment') or Augment.chest()
+    seen = augment if views['inversion'] == 'none' else lambda x: augment(torch.cat([x, invert(x)]))
+    return adapt_norm(Encoder(*encoder).to(default_device()), films, share, seen)
+
+def _recipe(train, loss, lesion_weight, lr, opt_func):
+    "Loss and optimiser of what learns"
+    lr,wd,opt = (lr or 1e-3, 1e-2, Adam) if train == 'lesion' else (lr or 1e-4, 1e-5, published_sgd)
+    loss = dict(lesion=lesion_loss, swssl=loss, both=partial(both_losses, loss=loss, weight=lesion_weight))[train]
+    return dict(loss_func=loss, lr=lr, wd=wd, opt_func=opt_func or opt)
 
 # %% ../nbs/40_swssl.ipynb #cell-59
 def _possible(cases, train, features, chunk, freeze_norm, precision):
@@ -385,12 +393,9 @@ def swssl_learner(
     prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
     views = dict(inversion=inversion, **(views or {}))
     films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
-    adapted = adapt_norm(Encoder(encoder, stages, weights, *norm).to(default_device()), films, adapt, partial(_as_seen, **views))
-    at = dict(encoder=adapted, grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
+    at = dict(encoder=_adapted(films, adapt, views, encoder, stages, weights, *norm), grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
     dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=views, freeze_norm=freeze_norm)
-    loss = dict(lesion=lesion_loss, swssl=loss, both=partial(both_losses, loss=loss, weight=lesion_weight))[train]
-    lr,wd,opt = (lr or 1e-3, 1e-2, Adam) if train == 'lesion' else (lr or 1e-4, 1e-5, published_sgd)
-    learn = Learner(dls, model, loss, lr=lr, wd=wd, opt_func=opt_func or opt, cbs=[*cbs, *kwargs.pop('cbs', [])], **kwargs)
+    learn = Learner(dls, model, cbs=[*cbs, *kwargs.pop('cbs', [])], **_recipe(train, loss, lesion_weight, lr, opt_func), **kwargs)
     learn.recorder.train_metrics,learn.recorder.valid_metrics,learn.films = True, len(held) > 0, films
     return learn
 
