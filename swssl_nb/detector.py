@@ -157,7 +157,7 @@ def heatmap(self:Detector,
     return next(self.stream([film], heatmaps=True, strict=True, progress=False)).heatmap
 
 # %% ../nbs/32_detector.ipynb #cell-032
-run_format = 4 # raised when the files of a run change their meaning
+run_format = 5 # raised when the files of a run change their meaning
 
 # %% ../nbs/32_detector.ipynb #cell-033
 @patch

@@ -101,18 +101,24 @@ def adapt_norm(
     most:int=48, # Films looked at, spread evenly
     bs:int=4 # Films at a time
 )->Encoder: # The same
-    "Move the statistics of the batch norm towards those of films; `InputError` for a share outside of 0 to 1"
+    "Move the statistics of the batch norm towards those of films; `InputError` for a share outside of 0 to 1, or films that the encoder cannot take"
     if not 0 <= share <= 1: raise InputError(f'a share of {share} of the films is not possible', do='give a number from 0 to 1')
-    norms = [o for o in encoder.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm)] if share else []
-    before = [(o.running_mean.clone(), o.running_var.clone(), o.momentum) for o in norms]
-    for o in norms: o.reset_running_stats(); o.momentum = None; o.train() # the mean over the batches
-    with torch.no_grad():
+    norms = [o for o in encoder.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm) and o.running_mean is not None] if share else []
+    before,seen = [(o.running_mean.clone(), o.running_var.clone(), o.momentum, o.training) for o in norms],0
+    went = 0 # until all films were seen
+    try:
         for i in torch.linspace(0, len(films)-1, min(most, len(films))).round().long().split(bs) if norms else []:
+            seen += len(i)
+            for o in norms: o.train(); o.momentum = len(i)/seen # the mean over films; the first batch replaces what was there
             x = torch.stack([films[int(j)] for j in i]).to(next(encoder.parameters()).device)
-            encoder(x if view is None else view(x))
-    for o,(mean,var,momentum) in zip(norms, before):
-        o.running_mean.lerp_(mean, 1-share); o.running_var.lerp_(var, 1-share)
-        o.momentum = momentum; o.eval()
+            with torch.no_grad(): encoder(x if view is None else view(x))
+        went = share
+    except (RuntimeError, ValueError) as e:
+        raise InputError(f'the statistics of this encoder cannot be taken from these films: {e}', do='leave them as they came, with a share of 0') from e
+    finally:
+        for o,(mean,var,momentum,training) in zip(norms, before):
+            o.running_mean.lerp_(mean, 1-went); o.running_var.lerp_(var, 1-went)
+            o.momentum = momentum; o.train(training)
     return encoder
 
 # %% ../nbs/30_encoder.ipynb #cell-023

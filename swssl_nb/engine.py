@@ -132,7 +132,8 @@ class OpenvinoEngine(Engine):
 
     def __call__(self, x):
         if x.shape[1:] not in self.compiled: self._compile(x)
-        y = self.compiled[x.shape[1:]](x.detach().contiguous().numpy())
+        request = self.compiled[x.shape[1:]].create_infer_request() # a new one each time, for films come from several threads
+        y = request.infer(x.detach().contiguous().numpy(), share_inputs=True)
         return self.pack([torch.from_numpy(o) for o in y.to_tuple()])
 
 # %% ../nbs/33_engine.ipynb #cell-28

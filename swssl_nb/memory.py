@@ -61,7 +61,7 @@ class WindowMemory:
         if m[~usable].any(): m = m.masked_fill(~usable[...,None], 0) # a copy only where there is something to change: `m` may be a file
         self.m,self.usable,self.cols,self.project,self.reach,self.k,self.metric,self.normal = m,usable,cols or m.shape[1],project,reach,k,metric,normal
         self.near = around(m.shape[1]//self.cols, self.cols, reach).to(m.device)
-        self._squares = torch.where(usable.T, torch.cat([o.square().sum(2) for _,o in _blocks(self)]), torch.inf) # P x N
+        self._squares = torch.where(usable.T, torch.cat([o.square().sum(2) for _,o in _blocks(self)]), torch.inf).contiguous() # P x N
 
     def __len__(self): return len(self.m)
     def __repr__(self): return f'{len(self)} films x {self.m.shape[1]} windows x {self.m.shape[2]} features, {self.m.nbytes/1e6:.1f} MB'
@@ -88,7 +88,7 @@ def _blocks(memory):
     if torch.jit.is_tracing(): yield slice(0, P), memory.m.transpose(0,1).float(); return # a graph has no loops
     m,n = memory.m.transpose(0,1),min(max(16_000//N, 12), P)
     room = torch.empty(n, *m.shape[1:], device=m.device) # for all blocks, one after the other: to ask for new room takes longer than to fill it
-    for p in range(0, P, n): yield slice(p, p+n), room[:len(m[p:p+n])].copy_(m[p:p+n])
+    for p in range(0, P, n): yield slice(p, p+n), m[p:p+n].float() if torch.is_grad_enabled() else room[:len(m[p:p+n])].copy_(m[p:p+n])
 
 def _candidates(memory, q, k, leave, also):
     "Squared distances (less the query's own square) and films of the k best at each memory position: P x O x B x k; and the sum over positions of the memory's products with `also`, B x N"

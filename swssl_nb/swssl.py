@@ -316,11 +316,11 @@ def working_size(
     return 512 if sides and np.median(sides) < 512 else 1024
 
 # %% ../nbs/40_swssl.ipynb #e503ee6c
-def _adapted(films, share, views, *encoder):
-    "An encoder, its statistics moved towards the films as the two views of training show them"
-    augment = views.get('augment') or Augment.chest()
-    seen = augment if views['inversion'] == 'none' else lambda x: augment(torch.cat([x, invert(x)]))
-    return adapt_norm(Encoder(*encoder).to(default_device()), films, share, seen)
+def _adapted(encoder, films, share, inversion, augment=None, neighbour=False):
+    "The encoder, its statistics moved towards the films as the two views of training show them"
+    augment = augment or Augment.chest()
+    seen = augment if inversion == 'none' else lambda x: augment(torch.cat([x, invert(x)]))
+    return adapt_norm(encoder.to(default_device()), films, share, seen)
 
 def _recipe(train, loss, lesion_weight, lr, opt_func):
     "Loss and optimiser of what learns"
@@ -329,11 +329,12 @@ def _recipe(train, loss, lesion_weight, lr, opt_func):
     return dict(loss_func=loss, lr=lr, wd=wd, opt_func=opt_func or opt)
 
 # %% ../nbs/40_swssl.ipynb #cell-59
-def _possible(cases, train, features, chunk, freeze_norm, precision):
+def _possible(cases, train, features, chunk, adapt, freeze_norm, precision):
     "`InputError` for what cannot be trained"
     if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
     if train not in ('lesion', 'swssl', 'both'): raise InputError(f"train is 'lesion', 'swssl' or 'both', not {train!r}")
     if train == 'both' and features == 'exact': raise InputError('the lesion term needs crops that hold many windows', do="use features='dense', or train='lesion'")
+    if not 0 <= adapt <= 1: raise InputError(f'adapt={adapt} is no share', do='give a number from 0 to 1')
     if precision not in ('fp32', 'int8'): raise InputError(f"precision is 'fp32' or 'int8', not {precision!r}")
     if precision == 'int8' and (train != 'lesion' or features == 'exact'): raise InputError('8-bit integers are for a frozen encoder and whole films', do="keep train='lesion' and features='dense'")
     if precision == 'int8' and default_device().type != 'cpu': raise InputError('8-bit integers run on the CPU, and this is a GPU', do="precision='fp32', or default_device(False)")
@@ -388,12 +389,12 @@ def swssl_learner(
     **kwargs # Passed to fastai's `Learner`
 )->Learner:
     "A fastai `Learner` that trains SWSSL on normal films; `InputError` where a film is abnormal, or too few can be read"
-    _possible(cases, train, features, chunk, freeze_norm, precision)
+    _possible(cases, train, features, chunk, adapt, freeze_norm, precision)
     set_seeds(seed)
     prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
-    views = dict(inversion=inversion, **(views or {}))
+    views,encoder,grid = dict(inversion=inversion, **(views or {})),Encoder(encoder, stages, weights, *norm),Grid(prepare.size, window, stride, edge)
     films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
-    at = dict(encoder=_adapted(films, adapt, views, encoder, stages, weights, *norm), grid=Grid(prepare.size, window, stride, edge), features=features, bs=bs, lesion=lesion)
+    at = dict(encoder=_adapted(encoder, films, adapt, **views), grid=grid, features=features, bs=bs, lesion=lesion)
     dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=views, freeze_norm=freeze_norm)
     learn = Learner(dls, model, cbs=[*cbs, *kwargs.pop('cbs', [])], **_recipe(train, loss, lesion_weight, lr, opt_func), **kwargs)
     learn.recorder.train_metrics,learn.recorder.valid_metrics,learn.films = True, len(held) > 0, films
@@ -491,6 +492,7 @@ class SwsslDetector(Detector):
         fast=None # Engine of the encoder; made when first asked for
     ):
         super().__init__(prepare)
+        if films is not None and memory is not None and films.memory is not memory: raise InputError('windows and whole films are compared with two memories', do='give FilmMemory the memory of the detector')
         if rule not in ('paper', 'released'): raise InputError(f"rule is 'paper' or 'released', not {rule!r}")
         self.encoder,self.memory,self.grid,self.features,self.top,self.rule = encoder.eval(),memory,grid,features,top,rule
         self.lesion,self.weight,self.films,self.whole = lesion,weight,films,whole
@@ -507,7 +509,7 @@ class SwsslDetector(Detector):
         usable = ~blank(x, self.grid)
         if not usable.any(1).all(): raise InputError('every window of this film is blank (all zero)', do='look at the film')
         h = window_features(self.fast, x, self.grid, self.features)
-        s,whole = (self.memory.scores(h),None) if self.films is None else self.films.both(h, usable)
+        s,whole = (self.memory.scores(h),None) if self.films is None else self.films.both(h, usable) # one memory, read once
         if self.lesion is not None: s = s + self.weight*self.lesion(h)
         usable = usable & s.isfinite() # not in place: ONNX has no such thing
         if not usable.any(1).all(): raise InputError('this film has pixels only where every normal film is blank', do='look at the film')
