@@ -121,6 +121,8 @@ def detector_options(args)->dict:
     rule = dict(ours={}, paper=paper_score, released=dict(paper_score, rule='released'))
     return {**rule[args.score or 'ours'], **_options(args, 'top', 'reach', 'k', 'weight', 'whole')}
 
+
+# %% ../nbs/80_cli.ipynb #50ba28ff
 method_options = dict(swssl=('encoder','adapt','window','stride','features','precision','crop','triples','train','preset','top','reach','weight','whole'),
     salad=('net','dim','rounds','w_rec','w_contrast','w_svdd','wd','milestone','schedule','reconstruction','augment','memory','heatmap'))
 

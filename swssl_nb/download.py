@@ -6,7 +6,7 @@
 __all__ = ['sources', 'fetch', 'unpack', 'Source', 'download']
 
 # %% ../nbs/16_download.ipynb #cell-003
-import errno, os, shutil, tarfile, time, zipfile, zlib
+import errno, os, platform, shutil, tarfile, time, zipfile, zlib
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -96,7 +96,8 @@ def _unzip(path, to, free):
         z.extractall(to)
 
 def _untar(path, to, free):
-    "Unpack a tar file, of any compression"
+    "Unpack a tar file, of any compression; `InputError` before Python 3.11.4, which cannot tell what lies outside"
+    if not hasattr(tarfile, 'data_filter'): raise InputError(f'cannot be unpacked safely by Python {platform.python_version()}', path, 'use Python 3.11.4 or newer, or unpack it by hand and give the folder')
     def check(member, to):
         nonlocal free; free -= member.size
         if free<0: raise InputError('holds more than is free on this disk', path, 'make room')
@@ -119,7 +120,7 @@ def unpack(
         elif tarfile.is_tarfile(archive): _untar(archive, part, free)
         else: raise InputError('is neither zip nor tar, or cut short', archive, 'download it again')
         os.replace(part, folder)
-    except tarfile.FilterError as e: raise InputError(f'holds a file that lies outside or is no plain file ({type(e).__name__})', archive, 'do not trust it') from None
+    except getattr(tarfile, 'FilterError', ()) as e: raise InputError(f'holds a file that lies outside or is no plain file ({type(e).__name__})', archive, 'do not trust it') from None
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError) as e: raise InputError(f'is damaged ({type(e).__name__})', archive, 'download it again') from None
     finally: shutil.rmtree(part, ignore_errors=True)
     return folder
