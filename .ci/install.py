@@ -22,7 +22,7 @@ def is_noise(line): return line.startswith('WARNING: Location') or not line.stri
 
 def inside():
     "The environment for pip: its temporary files, several GB, go into .venv"
-    env = dict(os.environ, TMPDIR=os.path.abspath(os.path.join(VENV, 'tmp')), PIP_USER='0')
+    env = dict(os.environ, TMPDIR=os.path.abspath(os.path.join(VENV, 'tmp')), PIP_USER='0', PIP_NO_CACHE_DIR='1', PIP_DISABLE_PIP_VERSION_CHECK='1') # for the pips that pip starts, too
     # pip asks rustc for its version, and rustup's rustc would make a folder in the home for that
     if not os.path.exists(os.path.expanduser('~/.rustup')): env.setdefault('RUSTUP_HOME', os.path.join(env['TMPDIR'], 'rustup'))
     return env
@@ -30,7 +30,7 @@ def inside():
 
 def install(python, env):
     "pip's own words go to the log; the terminal shows one line of progress"
-    cmd = [python, '-m', 'pip', 'install', '--no-cache-dir', '--disable-pip-version-check', '--progress-bar', 'off', '-e', '.[dev]']
+    cmd = [python, '-m', 'pip', 'install', '--progress-bar', 'off', '-e', '.[dev]']
     tty, shown = sys.stdout.isatty(), time.time()
     with open(LOG, 'w') as log:
         p = subprocess.Popen(cmd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
