@@ -132,7 +132,6 @@ def check_options(args):
     wrong = [o for o in method_options[other] if getattr(args, o) is not None]
     if wrong: raise InputError(f"--{wrong[0].replace('_', '-')} belongs to {other}, not to {args.method}", do='leave it out')
     if args.top is not None and not 0 <= args.top <= 1: raise InputError(f'--top is a share, not {args.top}', do='give a number from 0 (the largest) to 1 (the mean)')
-    if args.adapt is not None and not 0 <= args.adapt <= 1: raise InputError(f'--adapt is a share, not {args.adapt}', do='give a number from 0 to 1')
     if args.k is not None and args.k < 1: raise InputError(f'--k {args.k} is not possible', do='give 1 or more')
     if args.score in ('paper', 'released') and (args.weight or args.whole): raise InputError(f'the score {args.score} has no lesion head and no film as a whole', do='leave --weight and --whole out')
     scores = dict(swssl=('ours', 'paper', 'released'), salad=('released', 'weighted', 'aided'))[args.method]

@@ -316,7 +316,7 @@ def working_size(
     return 512 if sides and np.median(sides) < 512 else 1024
 
 # %% ../nbs/40_swssl.ipynb #e503ee6c
-def _adapted(encoder, films, share, inversion, augment=None, neighbour=False):
+def _adapted(encoder, films, share, inversion, augment):
     "The encoder, its statistics moved towards the films as the two views of training show them"
     augment = augment or Augment.chest()
     seen = augment if inversion == 'none' else lambda x: augment(torch.cat([x, invert(x)]))
@@ -394,7 +394,7 @@ def swssl_learner(
     prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
     views,encoder,grid = dict(inversion=inversion, **(views or {})),Encoder(encoder, stages, weights, *norm),Grid(prepare.size, window, stride, edge)
     films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
-    at = dict(encoder=_adapted(encoder, films, adapt, **views), grid=grid, features=features, bs=bs, lesion=lesion)
+    at = dict(encoder=_adapted(encoder, films, adapt, inversion, views.get('augment')), grid=grid, features=features, bs=bs, lesion=lesion)
     dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=views, freeze_norm=freeze_norm)
     learn = Learner(dls, model, cbs=[*cbs, *kwargs.pop('cbs', [])], **_recipe(train, loss, lesion_weight, lr, opt_func), **kwargs)
     learn.recorder.train_metrics,learn.recorder.valid_metrics,learn.films = True, len(held) > 0, films
