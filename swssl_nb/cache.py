@@ -18,8 +18,9 @@ from .datasets import Case, Cases
 # %% ../nbs/15_cache.ipynb #cell-007
 def file_sha256(
     path # Any file
-)->str: # 64 hexadecimal digits
+)->str: # 64 hexadecimal digits; `InputError` for what is no file, such as a named pipe, which would wait for ever
     "The SHA-256 of a file"
+    if not Path(path).is_file(): raise InputError('is no file', path, 'check the path')
     with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
 
 # %% ../nbs/15_cache.ipynb #cell-010
@@ -35,7 +36,7 @@ def reader_name(
     except TypeError: return None # an option that JSON cannot hold
 
 # %% ../nbs/15_cache.ipynb #cell-013
-cache_format = 1 # Raised when a reader or `Prepare` gives other pixels for the same file and settings
+cache_format = 2 # Raised when a reader or `Prepare` gives other pixels for the same file and settings
 
 def film_key(
     case:Case, # The film
@@ -82,6 +83,7 @@ class FilmCache:
         "Whether a film is there, whole"
         try: x = np.load(self.path(key), mmap_mode='r')
         except (OSError, ValueError, EOFError): return False # not there, or torn by a full or failing disk
+        if x.ndim!=2 or not x.flags.c_contiguous: return False # written by another program or an older release
         self.headers[key] = x.dtype,x.offset,x.shape
         return True
 
@@ -95,7 +97,7 @@ def write(self:FilmCache,
     part = self.folder/f'{key}.{os.getpid()}.{threading.get_ident()}.part'
     try:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(part, 'wb') as f: np.save(f, levels); f.flush(); os.fsync(f.fileno())
+        with open(part, 'wb') as f: np.save(f, np.ascontiguousarray(levels)); f.flush(); os.fsync(f.fileno())
         os.replace(part, self.path(key))
     except OSError as e:
         try: part.unlink()
@@ -120,6 +122,7 @@ def read(self:FilmCache,
     h:int=None, w:int=None # Height and width, to the edge by default
 )->np.ndarray: # float32 h x w, from 0 to 1; `InputError` where the film has gone
     "A film, or a window of it"
+    if min(y, x)<0: raise InputError(f'a window at row {y} and column {x} lies outside the image', do='count from 0')
     try: rows = self._rows(film, y, h) if isinstance(film, str) else film[y:None if h is None else y+h]
     except (OSError, ValueError): raise InputError('a film in the cache was deleted or damaged', self.path(film), 'start again, it will be made anew') from None
     return from_levels(rows[:,x:None if w is None else x+w])
@@ -165,7 +168,7 @@ def read_prepared(
 # %% ../nbs/15_cache.ipynb #cell-037
 def _sha(path):
     try: return file_sha256(path)
-    except OSError: return None # its reader will say what is wrong
+    except (InputError, OSError): return None # its reader will say what is wrong
 
 @patch
 def _film(self:FilmCache, item, prepare, strict):

@@ -111,6 +111,7 @@ def unpack(
 )->Path: # The folder; `InputError` where it exists, or the archive is locked, damaged, too large or leads outside
     "Unpack an archive, whole or not at all"
     archive,folder = Path(archive),Path(folder)
+    if not archive.is_file(): raise InputError('is no file', archive, 'check the path')
     if folder.exists(): raise InputError('is there already', folder, 'delete it to unpack again')
     part = folder.with_name(f'.{folder.name}.part')
     shutil.rmtree(part, ignore_errors=True); part.mkdir(parents=True)
