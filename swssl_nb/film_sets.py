@@ -28,25 +28,42 @@ def _kermany_patient(name, label):
     m = re.match(r'(?:person|BACTERIA-|VIRUS-)(\d+)' if label else r'(?:NORMAL\d?-)?(?:IM-)?(\d+)-', name)
     return f"{'person' if label else 'normal'}{int(m[1])}" if m else name
 
+# %% ../nbs/13_film_sets.ipynb #570bbc11
+def _kermany_part(root, folder):
+    "The rows of one folder of `train`, `val` and `test`, and what is left out of it"
+    if not any((root/folder/name).is_dir() for name in _kermany_classes): return [],[]
+    images,left = find_named_films(root/folder)
+    rows = []
+    for image in images:
+        label = _kermany_classes.get(image.relative_to(root/folder).parts[0])
+        if label is None: left.append((str(image), 'lies in no folder NORMAL or PNEUMONIA')); continue
+        finding = (re.findall('bacteria|virus', image.name.lower()) or [''])[0]
+        rows.append(dict(path=str(image), patient=_kermany_patient(image.name, label), label=label,
+                         split='test' if folder=='test' else 'train', finding=finding))
+    return rows,left
+
 # %% ../nbs/13_film_sets.ipynb #cell-011
 def kermany(
     path, # The folder `chest_xray`, or the one that holds it
     strict:bool=False # Stop at the first film that must be left out
 )->Cases: # `InputError` where the layout is another
     "The paediatric chest films of Kermany et al.: normal, or bacterial or viral pneumonia"
-    root,rows,left = _kermany_root(Path(path)),[],[]
-    for s,c,l in ((s,c,l) for s in ('train','val','test') for c,l in _kermany_classes.items() if (root/s/c).is_dir()):
-        films,odd = find_named_films(root/s/c); left += odd
-        rows += [dict(path=str(o), patient=_kermany_patient(o.name, l), label=l, split='test' if s=='test' else 'train',
-                      finding=(re.findall('bacteria|virus', o.name.lower()) or [''])[0]) for o in films]
-    if not rows: raise InputError(f'none of its {len(left)} films can be taken in; the first: {left[0][0]}: {left[0][1]}', root, 'rename them')
+    root = _kermany_root(Path(path))
+    rows,left = (sum(o, []) for o in zip(*(_kermany_part(root, folder) for folder in ('train','val','test'))))
+    if not rows:
+        first = ': '.join(left[0])
+        raise InputError(f'none of its {len(left)} films can be taken in; the first: {first}', root, 'rename them')
     return Cases(pd.DataFrame(rows), name='kermany', left_out=leave_out(left, root, strict))
 
 # %% ../nbs/13_film_sets.ipynb #cell-019
 def _nih_lists(root):
     "File name -> split, from the official lists"
     files = dict(train='train_val_list.txt', test='test_list.txt')
-    return {o:s for s,f in files.items() if (root/f).exists() for o in (root/f).read_text().split()}
+    lists = {s:(root/f).read_text().split() for s,f in files.items() if (root/f).exists()}
+    both = set(lists.get('train', [])) & set(lists.get('test', []))
+    what = f'{len(both)} images are in train_val_list.txt and in test_list.txt'
+    if both: raise InputError(what, root, 'download the lists again')
+    return {name:s for s,names in lists.items() for name in names}
 
 def _nih_boxes(path):
     "File name -> boxes, from BBox_List_2017.csv"
@@ -69,14 +86,23 @@ def _one_of_each(films):
 def _nih_official(root, path, strict):
     "The films of the official NIH table that are there"
     t = read_table(path).rename(columns={'Patient Sex':'Patient Gender'})
+    numbers = 'Patient ID' in t and t['Patient ID'].dtype==float # as one is missing
+    if numbers: t['Patient ID'] = t['Patient ID'].astype('Int64') # 7, not 7.0
     for c in ('Image Index', *_nih_columns.values()): find_column(t, (c,), path)
     films,left = find_named_films(root)
     (where,twice),lists,boxes = _one_of_each(films),_nih_lists(root),_nih_boxes(root/'BBox_List_2017.csv')
     left += twice
     there,again = t['Image Index'].isin(list(where)),t['Image Index'].duplicated()
     if not there.any(): raise InputError('none of the films in this table is below its folder', path, 'unpack images_001.tar.gz to images_012.tar.gz there')
-    left += [(t['Image Index'][i], f"{'is not in the folder' if not there[i] else 'is named twice'} (line {i+2} of {path.name})") for i in t.index[~there | again]]
-    t = t[there & ~again]
+    faults = ((~there, 'is not in the folder'), (again, 'is named twice'),
+        (t['Patient ID'].isna(), 'has no patient'), (t['Finding Labels'].isna(), 'has no finding'))
+    why = pd.Series('', index=t.index)
+    for bad,what in faults: why = why.mask(bad & (why==''), what)
+    left += [(t['Image Index'][i], f'{why[i]} (line {i+2} of {path.name})') for i in t.index[why!='']]
+    t = t[why=='']
+    if not len(t):
+        first = ': '.join(left[0])
+        raise InputError(f'none of the films in this table can be taken in; the first: {first}', path, 'mend it')
     out = pd.DataFrame({k:t[c] for k,c in _nih_columns.items()}).assign(path=t['Image Index'].map(where), label=(t['Finding Labels']!='No Finding').astype(int))
     out['boxes'] = [boxes.get(o, []) for o in t['Image Index']]
     if lists: out['split'] = [lists.get(o, '') for o in t['Image Index']]
@@ -95,17 +121,23 @@ def nih(
     return _nih_official(root, tables[0], strict)
 
 # %% ../nbs/13_film_sets.ipynb #cell-029
-_mias_line = re.compile(r'(?P<file>mdb(?P<n>\d{3})) (?P<tissue>[FGD]) (?P<finding>[A-Z]{4})(?: (?P<severity>[BM])(?: (?P<x>\d+) (?P<y>\d+) (?P<radius>\d+))?)?')
+_mias_line = re.compile(r'(?P<file>mdb(?P<n>\d{3}))\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})'
+    r'(?:\s+(?P<severity>[BM])(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|\s+\*NOTE.*)?)?\s*')
 
 def _mias_info(path):
-    "One row for each line about a lesion or a normal film in Info.txt"
-    rows = [m.groupdict() for m in map(_mias_line.match, path.read_text(encoding='latin-1').splitlines()) if m]
+    "(a row for each line about a lesion or a normal image in Info.txt, [(name, why), ...] of the other lines)"
+    lines = path.read_text(encoding='latin-1').splitlines()
+    about = [(i, line, _mias_line.fullmatch(line)) for i,line in enumerate(lines, 1) if re.match(r'mdb\d{3}\b', line)]
+    rows = [m.groupdict() for _,_,m in about if m]
+    left = [(line[:6], f'has a line that cannot be read (line {i} of {path.name})') for i,line,m in about if not m]
     if not rows: raise InputError('has no line like `mdb001 G CIRC B 535 425 197`', path, 'take the Info.txt of mini-MIAS')
     t = pd.DataFrame(rows)
     n,circled = t.n.astype(int),t.x.notna()
     circle = t[['x','y','radius']].where(circled, 0).astype(float)
     t['circles'] = [[[x, 1024-y, r]] if known else [] for (x,y,r),known in zip(circle.values, circled)]
-    return t.assign(patient=((n+1)//2).astype(str), laterality=np.where(n%2, 'R', 'L'), view='MLO', label=(t.finding!='NORM').astype(int))
+    t = t.assign(patient=((n+1)//2).astype(str), laterality=np.where(n%2, 'R', 'L'), view='MLO')
+    t['label'] = (t.finding!='NORM').astype(int)
+    return t[~t.file.isin([name for name,_ in left])],left # an image of which one lesion is lost would count as known
 
 # %% ../nbs/13_film_sets.ipynb #cell-030
 def mias(
@@ -117,11 +149,11 @@ def mias(
     if root.is_file() or (root/'labels.csv').exists(): return csv_cases(root, name='mias', strict=strict)
     info = next(iter(sorted(root.rglob('Info.txt'))), None) if root.is_dir() else None
     if info is None: raise InputError('no Info.txt and no labels.csv here', root, 'give the folder of the mini-MIAS films with their table')
-    t,films = _mias_info(info),{o.stem.lower(): str(o) for o in find_films(root)}
+    (t,left),films = _mias_info(info),{o.stem.lower(): str(o) for o in find_films(root)}
     g = t.groupby('file')
     t = t.assign(circles=t.file.map(g.circles.sum()), finding=t.file.map(g.finding.agg(lambda o: '|'.join(dict.fromkeys(o))))).drop_duplicates('file')
     there = t.file.isin(list(films))
-    left = [(o, 'no such film below the folder') for o in t.file[~there]]
+    left += [(o, 'no such film below the folder') for o in t.file[~there]]
     t = t[there].assign(path=t.file.map(films)).drop(columns=['n','x','y','radius','file'])
     return Cases(t, name='mias', left_out=leave_out(left, info, strict))
 
@@ -138,13 +170,16 @@ def _mura_part(root, split):
     "The rows of one table of MURA and what is left out of it"
     paths,studies = [root/f'{split}_{o}.csv' for o in ('image_paths','labeled_studies')]
     labels = dict(zip(*(read_table(studies, ['study','label'])[c] for c in ('study','label'))))
-    labels,rows,left = {_below(k).rstrip('/'):v for k,v in labels.items()},[],[]
+    labels,rows,left,seen = {_below(k).rstrip('/'):v for k,v in labels.items()},[],[],set()
     for i,o in read_table(paths, ['path']).path.items():
         at = _below(o)
         m = re.fullmatch(r'\w+/XR_(\w+)/(patient\w+)/(study\w*?)_(positive|negative)/[^/]+', at)
         label = labels.get(at.rpartition('/')[0])
-        why = ('is not there' if not (root/at).is_file() else 'is in no folder of a study' if m is None else 'belongs to a study without a label' if label not in ('0','1')
+        why = ('is named twice' if at in seen
+            else 'is not there' if not (root/at).is_file() else 'is in no folder of a study' if m is None
+            else 'belongs to a study without a label' if label not in ('0','1')
             else 'has another label in its table than in the name of its folder' if (label=='1')!=(m[4]=='positive') else '')
+        seen.add(at)
         if why: left.append((at, f'{why} (line {i+1} of {paths.name})'))
         else: rows.append(dict(path=str(root/at), patient=m[2], study='/'.join(m.group(1, 2, 3)), view=m[1], label=int(label), split='train' if split=='train' else 'test'))
     return rows,left
@@ -208,6 +243,14 @@ def _dbt_label(labels, key):
     if len(said)!=1 or len(said[0])!=1: raise InputError('has no label' if not said else 'has several labels')
     return int(said[0][0]!='Normal'),said[0][0]
 
+def _dbt_drawn(boxes):
+    "Slice -> boxes, of the rows of one volume; None where one of them cannot be read"
+    numbers = boxes[['Slice','X','Y','Width','Height']].apply(pd.to_numeric, errors='coerce')
+    whole = np.isfinite(numbers).all(axis=1) & (numbers.Slice % 1==0) & (numbers.Width>0) & (numbers.Height>0)
+    if not whole.all(): return None
+    corners = numbers[['X','Y','Width','Height']].astype(float)
+    return {int(s):rows.values.tolist() for s,rows in corners.groupby(numbers.Slice)}
+
 def _dbt_slices(path, boxes, slices):
     "The slices of a volume to take, and how many it has"
     n = _n_frames(path)
@@ -223,17 +266,21 @@ def _dbt_part(root, split, slices):
     if paths is None: return [],[]
     labels,boxes = _dbt_table(root, 'labels', split, _dbt_kinds),_dbt_table(root, 'boxes', split, ('Slice','X','Y','Width','Height'))
     if labels is not None: labels = {k:[[c for c in _dbt_kinds if o[c]==1] for _,o in g.iterrows()] for k,g in labels.groupby(_volume)}
-    drawn = {} if boxes is None else {k:{int(s):o[['X','Y','Width','Height']].astype(float).values.tolist() for s,o in g.groupby('Slice')} for k,g in boxes.groupby(_volume)}
+    drawn = {} if boxes is None else {k:_dbt_drawn(g) for k,g in boxes.groupby(_volume)}
     rows,left,seen = [],[],set()
     for _,o in paths.iterrows():
         key,file = tuple(o[_volume]),_dbt_file(root, o.descriptive_path, o.classic_path)
         try:
             if file is None or key in seen: raise InputError('is not there' if file is None else 'is named twice')
-            seen.add(key); label,finding = _dbt_label(labels, key); mine = drawn.get(key, {}); take,n = _dbt_slices(file, mine, slices)
+            seen.add(key); label,finding = _dbt_label(labels, key); mine = drawn.get(key, {})
+            if mine is None: raise InputError('has a box that cannot be read')
+            take,n = _dbt_slices(file, mine, slices)
         except InputError as e: left.append((str(o.descriptive_path), f'{e.what} ({o.line})')); continue
         view = re.fullmatch(r'([lr]?)(.*?)\d*', key[2])
-        rows += [dict(path=str(file), patient=key[0], study=key[1], view=view[2].upper(), laterality=view[1].upper(), frame=s, label=label,
-                      finding='' if label==0 else finding, boxes=mine.get(s, []), split=split.removesuffix('ation'), slices=n) for s in take]
+        volume = dict(path=str(file), volume='/'.join(key), patient=key[0], study=key[1], view=view[2].upper(),
+            laterality=view[1].upper(), label=label, finding='' if label==0 else finding, slices=n,
+            split=split.removesuffix('ation'))
+        rows += [dict(volume, frame=s, boxes=mine.get(s, [])) for s in take]
     return rows,left
 
 # %% ../nbs/13_film_sets.ipynb #cell-055
@@ -241,7 +288,7 @@ def bcs_dbt(
     path, # Folder with the tables, and the volumes where these say
     slices:str='few', # `few`: those with a box, and the middle one of a volume without; or `all`
     strict:bool=False # Stop at the first volume that must be left out
-)->Cases: # A case a slice, Cancer, Benign and Actionable abnormal; `slices` in the table is the number in the volume; `InputError` where the tables are missing
+)->Cases: # A case a slice; all but Normal are abnormal; columns `volume` and `slices`, how many it has; `InputError` without tables
     "The tomosynthesis volumes of BCS-DBT"
     root = Path(path)
     if slices not in ('few','all'): raise InputError(f'slices={slices!r} is not known', do='say few or all')
