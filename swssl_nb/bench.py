@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['in_turns', 'spread', 'machine_jobs', 'machine_limits', 'cpu_name', 'PlainWindows', 'gflop', 'detector_of', 'Repeated',
-           'largest', 'forget_largest', 'bank_of', 'peak_of_scoring', 'ReleasedLoading', 'engines_of', 'bench']
+           'forget_largest', 'bank_of', 'peak_of_scoring', 'ReleasedLoading', 'engines_of', 'bench']
 
 # %% ../nbs/53_bench.ipynb #cell-3
-import copy, platform, resource, subprocess, sys, time
+import copy, platform, subprocess, sys, time
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np, torch
 from torch.utils.flop_counter import FlopCounterMode
-from .core import InputError, write_json
+from .core import InputError, peak_memory, write_json
 from .radiograph import Prepare
 from .phantom import phantom_film
 from .windows import Grid, cut
@@ -119,14 +119,8 @@ class Repeated:
         if i >= self.n: raise IndexError(i)
         return self.films[i % len(self.films)]
 
-def largest()->float: # bytes
-    "The most memory that this process had in use, or has had since `forget_largest`"
-    status = Path('/proc/self/status')
-    if status.exists(): return next(1024*int(o.split()[1]) for o in status.read_text().splitlines() if o.startswith('VmHWM'))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
-
 def forget_largest():
-    "Begin to measure `largest` anew, where the system allows it"
+    "Begin to measure `peak_memory` anew, where the system allows it"
     try: Path('/proc/self/clear_refs').write_text('5')
     except OSError: pass
 
@@ -136,9 +130,9 @@ def bank_of(
     grid:Grid # Their windows
 )->dict: # bytes of the bank and of the released one, their ratio, the most that building it needed, seconds a film
     "Build the memory of many films"
-    forget_largest(); before,start = largest(),time.perf_counter()
+    forget_largest(); before,start = peak_memory(),time.perf_counter()
     memory = build_memory(films, fast, grid, standardise=False, reach=1)
-    seconds,grown = time.perf_counter() - start,largest() - before
+    seconds,grown = time.perf_counter() - start,peak_memory() - before
     ours = sum(o.nbytes for o in (*memory.arrays().values(), memory._squares))
     plain = len(films)*len(Grid(grid.size, grid.window, grid.stride, 'released'))*2048*4
     return dict(films=len(films), bytes=ours, released_bytes=plain, ratio=plain/ours, grown_bytes=grown, seconds_per_film=seconds/len(films))
@@ -148,15 +142,15 @@ _child = '''
 import sys, torch
 torch.set_num_threads(int(sys.argv[4]))
 from swssl_nb.all import *
-from swssl_nb.bench import largest
+from swssl_nb.core import peak_memory
 class Many(list):
     def __len__(self): return int(sys.argv[3])
     def __iter__(self): return (sys.argv[2] for _ in range(len(self)))
 kept,scores = [],set()
-for o in Detector.load(sys.argv[1]).stream(Many(), heatmaps=True, progress=False, strict=True):
+for o in Detector.load(sys.argv[1], device='cpu').stream(Many(), heatmaps=True, progress=False, strict=True):
     scores.add(o.score)
     if sys.argv[5] == 'keep': kept.append(o)
-print(len(scores), largest()/1e9)
+print(len(scores), peak_memory()/1e9)
 '''
 
 def peak_of_scoring(

@@ -39,6 +39,7 @@ class Calibration:
     patients:int # How many the films come from
     left_out:list = field(default_factory=list) # Films that could not be scored: path and error
     reference:np.ndarray = None # float32 P x (1 + D), as `Sample.rows` gives them; None where none were kept
+    scored_on:str = None # Kind of device and precision, as `'cpu fp32'`; None where nobody wrote it down
 
     def __post_init__(self):
         self.normal_scores = np.sort(np.asarray(self.normal_scores, dtype=float))
@@ -53,7 +54,8 @@ class Calibration:
 def settings(self:Calibration)->dict: # JSON-able; `Calibration(**settings)` restores it without `reference`
     "All that threshold and scale are made from"
     return dict(normal_scores=self.normal_scores.tolist(), false_positive_rate=self.false_positive_rate,
-        heat_values=[float(o) for o in self.heat_values], patients=self.patients, left_out=self.left_out)
+        heat_values=[float(o) for o in self.heat_values], patients=self.patients, left_out=self.left_out,
+        scored_on=self.scored_on)
 
 @patch
 def arrays(self:Calibration)->dict: # Name -> Tensor
@@ -133,6 +135,20 @@ def _pixels(rng, heatmap, n): # n pixels drawn at random, and the two extremes i
     flat = heatmap.ravel()
     return flat[rng.integers(0, flat.size, n)],(flat.min(), flat.max())
 
+def _measured(detector, cases, false_positive_rate, strict, progress):
+    "The `Calibration` of a detector on normal films"
+    rng,each = np.random.default_rng(0),min(65536, max(256, 2_000_000//len(cases)))
+    scores,pixels,ends,who,left_out,sample = [],[],[],set(),[],Sample()
+    for o in detector.stream(cases, heatmaps=True, strict=strict, progress=progress):
+        if o.error is not None: left_out.append(dict(path=o.path, error=o.error)); continue
+        some,end = _pixels(rng, o.heatmap, each)
+        scores.append(o.score); pixels.append(some); ends.append(end); who.add(o.case.patient); sample.add(o)
+    conformal_rank(len(scores), false_positive_rate)
+    inner = np.quantile(np.concatenate(pixels), heat_levels[1:-1])
+    heat = [min(ends)[0], *inner, max(b for _,b in ends)]
+    return Calibration(scores, false_positive_rate, [float(o) for o in heat], len(who), left_out, sample.rows(),
+        detector.scores_on)
+
 # %% ../nbs/50_calibrate.ipynb #cell-040
 @patch
 def calibrate(self:Detector,
@@ -145,16 +161,9 @@ def calibrate(self:Detector,
     bad = int((cases.labels != 0).sum())
     if bad: raise InputError(f'{bad} of {len(cases)} films are not labelled normal', do='calibrate on cases.normals()')
     conformal_rank(len(cases), false_positive_rate)
-    rng,each = np.random.default_rng(0),min(65536, max(256, 2_000_000//len(cases)))
-    scores,pixels,ends,who,left_out,sample = [],[],[],set(),[],Sample()
-    for o in self.stream(cases, heatmaps=True, strict=strict, progress=progress):
-        if o.error is not None: left_out.append(dict(path=o.path, error=o.error)); continue
-        some,end = _pixels(rng, o.heatmap, each)
-        scores.append(o.score); pixels.append(some); ends.append(end); who.add(o.case.patient); sample.add(o)
-    conformal_rank(len(scores), false_positive_rate)
-    inner = np.quantile(np.concatenate(pixels), heat_levels[1:-1])
-    heat = [min(ends)[0], *inner, max(b for _,b in ends)]
-    self.calibration = Calibration(scores, false_positive_rate, [float(o) for o in heat], len(who), left_out, sample.rows())
+    before,self.calibration = self.calibration,None # an earlier one has nothing to say here
+    try: self.calibration = _measured(self, cases, false_positive_rate, strict, progress)
+    finally: self.calibration = self.calibration or before # where this one fails
     return self.calibration
 
 # %% ../nbs/50_calibrate.ipynb #cell-047

@@ -54,7 +54,7 @@ def has_bf16(
 )->bool:
     "Does this device multiply in bfloat16, rather than imitate it slowly?"
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    if device.type == 'cuda': return torch.cuda.is_bf16_supported()
+    if device.type == 'cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == 'cpu' and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 # %% ../nbs/33_engine.ipynb #cell-017

@@ -6,7 +6,7 @@
 __all__ = ['ramps', 'DetectorGraph']
 
 # %% ../nbs/52_export.ipynb #cell-003
-import copy, warnings
+import copy, os, tempfile, warnings
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
@@ -36,10 +36,12 @@ class DetectorGraph(nn.Module):
         detector:Detector # Calibrated or not
     ):
         super().__init__()
-        self.detector,self.names = copy.copy(detector),['score','heatmap']
-        if hasattr(type(detector), 'fast'): self.detector.fast = detector.encoder # a tracer sees PyTorch, not into an engine
-        for k,v in vars(detector).items():
+        bare,self.names = copy.copy(detector),['score','heatmap']
+        vars(bare).pop('fast', None) # a tracer sees PyTorch, not into an engine
+        self.detector = bare.to('cpu')
+        for k,v in vars(self.detector).items():
             if isinstance(v, nn.Module): self.add_module(k, v) # a tracer takes weights from submodules only
+        if hasattr(type(detector), 'fast'): self.detector.fast = self.detector.encoder
         if detector.calibration is None: return
         self.names += ['quantile','flag','heatmap_quantile']
         self.register_buffer('normal_scores', torch.from_numpy(detector.calibration.normal_scores))
@@ -69,23 +71,43 @@ def _openvino(graph, film, path):
     for o,name in zip(model.outputs, graph.names, strict=True): o.tensor.set_names({name})
     openvino.save_model(model, path, compress_to_fp16=False)
 
+# %% ../nbs/52_export.ipynb #020d0248
+def _graph_path(path, kind):
+    "Where the graph goes: an ending `.onnx` or `.xml` becomes that of its kind, any other name is kept and gets one"
+    path = Path(path)
+    name = path.stem if path.suffix in ('.onnx', '.xml') else path.name
+    return path.with_name(name + ('.onnx' if kind == 'onnx' else '.xml'))
+
+def _description(detector, names):
+    "What stands in the JSON file beside a graph"
+    threshold = None if detector.calibration is None else detector.calibration.threshold
+    return dict(version=__version__, method=detector.method, prepare=detector.prepare.settings(), input='film',
+        outputs=names, threshold=threshold)
+
+def _traced(detector, kind, path):
+    "Write graph and description; `InputError` where the detector does not fit"
+    shape,generator = (1, 1, *detector.prepare.size),torch.Generator().manual_seed(0)
+    graph,film = DetectorGraph(detector).eval(),torch.rand(shape, generator=generator)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore') # tracing warns of every size that it keeps
+        try: (_onnx if kind == 'onnx' else _openvino)(graph, film, path)
+        except InputError: raise
+        except Exception as e: raise InputError(f'this detector does not fit into {kind} ({type(e).__name__})') from e
+    write_json(path.with_name(f'{path.name}.json'), _description(detector, graph.names))
+
 # %% ../nbs/52_export.ipynb #cell-016
 @patch
 def export(self:Detector,
-    path, # File to write; its ending becomes `.onnx` or `.xml`, and OpenVINO puts the arrays into a `.bin` beside it
+    path, # File to write, `NAME.onnx` or `NAME.xml`; OpenVINO puts the arrays into `NAME.bin`
     kind:str='onnx' # `'onnx'` or `'openvino'`
 )->Path: # The file
     "Write the detector as one graph: prepared film -> score, heatmap and, if calibrated, their quantiles and the flag"
     if kind not in ('onnx', 'openvino'): raise InputError(f"kind is 'onnx' or 'openvino', not {kind!r}")
     if getattr(self, 'heat', None) == 'gradient': raise InputError('a heatmap of gradients does not fit into a graph', path, "make the detector with heatmap='error'")
     if getattr(vars(self).get('fast'), 'model', None): raise InputError('the memory of this run was made in 8-bit integers, a graph would compute in float32', path, "train with precision='fp32'")
-    path = Path(path).with_suffix('.onnx' if kind == 'onnx' else '.xml'); path.parent.mkdir(parents=True, exist_ok=True)
-    graph,film = DetectorGraph(self).eval(),torch.rand(1, 1, *self.prepare.size, generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore') # tracing warns of every size that it keeps
-        try: (_onnx if kind == 'onnx' else _openvino)(graph, film, path)
-        except InputError: raise
-        except Exception as e: raise InputError(f'this detector does not fit into {kind} ({type(e).__name__})', path) from e
-    write_json(path.with_suffix('.json'), dict(version=__version__, method=self.method, prepare=self.prepare.settings(), input='film', outputs=graph.names,
-        threshold=None if self.calibration is None else self.calibration.threshold))
+    path = _graph_path(path, kind); path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.export', dir=path.parent) as folder:
+        try: _traced(self, kind, Path(folder)/path.name)
+        except InputError as e: raise InputError(e.what, path, e.do) from e.__cause__
+        for file in Path(folder).iterdir(): os.replace(file, path.parent/file.name)
     return path
