@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['published_sgd', 'imagenet_norm', 'presets', 'presets_lr', 'paper_score', 'draw_triple', 'NativeFilms', 'cut_out',
-           'WindowTriples', 'LesionHead', 'lesion_loss', 'SwsslModel', 'standardise', 'swssl_loss', 'Views', 'Lesions',
-           'KeepBest', 'ClipValues', 'FrozenNorm', 'both_losses', 'Whole', 'working_size', 'swssl_learner',
-           'epochs_for', 'build_memory', 'Witness', 'normal_logits', 'SwsslDetector']
+           'WindowTriples', 'LesionHead', 'lesion_loss', 'SwsslModel', 'standardise', 'swssl_loss', 'SameValidation',
+           'Views', 'Lesions', 'KeepBest', 'ClipValues', 'FrozenNorm', 'both_losses', 'hold_back', 'Whole',
+           'working_size', 'swssl_learner', 'epochs_for', 'build_memory', 'Witness', 'normal_logits', 'SwsslDetector']
 
 # %% ../nbs/40_swssl.ipynb #cell-003
 import copy
@@ -19,17 +19,19 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import Adam, SGD
-from fastai.torch_core import default_device
+from fastai.torch_core import default_device, get_random_states, set_random_states, set_seed
 from torch.utils.checkpoint import checkpoint
+from torch.utils.data import Subset
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
 from .core import InputError, set_seeds
+from .datasets import patient_keys, refuse_shared_patients
 from .radiograph import Prepare
 from .windows import Grid, blank, neighbour_similarity, neighbours, to_heatmap
 from .augment import Augment, invert
 from .lesions import SyntheticLesion, window_share
 from .encoder import Encoder, adapt_norm, window_features
-from .memory import FilmMemory, WindowMemory, as_memory, film_score, released_score, whitening
+from .memory import FilmMemory, WindowMemory, as_memory, film_score, patient_groups, released_score, whitening
 
 # %% ../nbs/40_swssl.ipynb #cell-005
 def draw_triple(
@@ -94,19 +96,32 @@ class WindowTriples:
         film = self.films[i]
         other = film if self.native is self.films else self.native[i]
         usable = ~blank(film[None], self.grid)[0]
-        if self.features == 'exact': return self._exact(film, other, usable)
+        try: return (self._exact if self.features == 'exact' else self._dense)(film, other, usable)
+        except InputError as e:
+            path = self.films.cases[i].path if hasattr(self.films, 'cases') else None
+            raise InputError(e.what, path, e.do) from None
+
+# %% ../nbs/40_swssl.ipynb #057c5415
+@patch
+def _dense(self:WindowTriples, film, other, usable, tries=20):
+    for _ in range(tries): # a crop may touch the only lit corner of a film with a single window
         y,x = self.grid[draw_triple(self.grid, usable)[0]]
         y,x = (self._corner(at, n, length) for at,n,length in zip((y,x), self.crop, self.grid.size))
         crop,second = (cut_out(o, y, x, *self.crop) for o in (film, other))
-        usable = ~blank(crop[None], self.crop_grid)[0]
-        a,n,s = map(torch.tensor, zip(*(draw_triple(self.crop_grid, usable, reach=self.reach) for _ in range(self.triples))))
+        there = ~blank(crop[None], self.crop_grid)[0]
+        try: triples = [draw_triple(self.crop_grid, there, reach=self.reach) for _ in range(self.triples)]
+        except InputError: continue
+        a,n,s = map(torch.tensor, zip(*triples))
         return crop[None], second[None], crop[None], a[None], n[None], s[None]
+    raise InputError(f'none of {tries} crops of this image has two neighbouring windows that are not blank',
+        do='choose a larger crop, or look at the image')
 
-    def _exact(self, film, other, usable):
-        windows = lambda o, ps: torch.stack([cut_out(o, *self.grid[p], *self.crop) for p in ps])
-        a,n,s = zip(*(draw_triple(self.grid, usable, reach=self.reach) for _ in range(self.triples)))
-        zero = torch.zeros(self.triples, 1, dtype=torch.long)
-        return windows(film, a), windows(other, a), windows(film, n), zero, zero, torch.tensor(s)[:,None]
+@patch
+def _exact(self:WindowTriples, film, other, usable):
+    windows = lambda o, ps: torch.stack([cut_out(o, *self.grid[p], *self.crop) for p in ps])
+    a,n,s = zip(*(draw_triple(self.grid, usable, reach=self.reach) for _ in range(self.triples)))
+    zero = torch.zeros(self.triples, 1, dtype=torch.long)
+    return windows(film, a), windows(other, a), windows(film, n), zero, zero, torch.tensor(s)[:,None]
 
 # %% ../nbs/40_swssl.ipynb #cell-22
 class LesionHead(nn.Module):
@@ -201,6 +216,26 @@ def swssl_loss(
     return ((diagonal - 1).square().sum() + off_diagonal*redundancy
         + pair*(similar(z1, z2) - 1).abs().sum() + adjacent*(similar(z1, zn) - s.flatten()).abs().sum())
 
+# %% ../nbs/40_swssl.ipynb #4cec8515
+def _random_states():
+    "The states of all random generators"
+    return get_random_states(),torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+
+def _set_random_states(states, mps):
+    "Put back what `_random_states` gave"
+    set_random_states(**states)
+    if mps is not None: torch.mps.set_rng_state(mps)
+
+class SameValidation(Callback):
+    "Validate with the same random draws each time and put the random state back; no validation where there is no image"
+    order,states = -20,None # before any other callback
+    def before_validate(self):
+        if len(self.dl.dataset) == 0: raise CancelValidException()
+        self.states = _random_states(); set_seed(0, reproducible=True)
+    def after_validate(self):
+        if self.states is not None: _set_random_states(*self.states)
+        self.states = None
+
 # %% ../nbs/40_swssl.ipynb #cell-034
 class Views(Callback):
     "Turn a batch of samples into view 1, view 2 (of the negative) and the neighbour"
@@ -218,8 +253,6 @@ class Views(Callback):
         if self.inversion != 'none': second = invert(second)
         self.learn.xb = (self.augment(anchor), self.augment(second), self.augment(near) if self.neighbour else near, a, n)
         self.learn.yb = (s,)
-    def before_validate(self):
-        if len(self.dl.dataset) == 0: raise CancelValidException()
 
 # %% ../nbs/40_swssl.ipynb #cell-44
 def _example(grid, features): return 1, 1, *(grid.size if features == 'dense' else (grid.window,)*2)
@@ -242,12 +275,6 @@ class Lesions(Callback):
         else:
             with torch.no_grad(): h = torch.cat([window_features(self.fast, o[None], grid, self.model.features) for o in x])
             self.learn.xb,self.learn.yb = (h,),(window_share(m, grid),)
-
-    def before_validate(self):
-        if len(self.dl.dataset) == 0: raise CancelValidException()
-        self.state = torch.get_rng_state(); torch.manual_seed(0)
-    def after_validate(self):
-        if hasattr(self, 'state'): torch.set_rng_state(self.state); del self.state
 
 # %% ../nbs/40_swssl.ipynb #81a3d0cd
 class KeepBest(Callback):
@@ -279,11 +306,24 @@ class FrozenNorm(Callback):
 # %% ../nbs/40_swssl.ipynb #cell-042
 published_sgd = partial(SGD, mom=0.9, decouple_wd=False)
 
-def _loaders(train, valid, bs, n_inp=5):
-    "Batches of triples or films; a last batch of one triple, which has no variance, is dropped"
-    load = lambda ds, **kw: DataLoader(ds, bs=min(bs, max(len(ds), 1)), num_workers=0, n_inp=n_inp, **kw)
-    alone = len(train) % bs == 1 and getattr(train, 'triples', 2) == 1 and len(train) > bs
-    return DataLoaders(load(train, shuffle=True, drop_last=alone), load(valid), device=default_device())
+def _no_batch_of_one(
+    n, # Samples
+    bs, # Of a batch
+    each # Windows of a sample
+):
+    "The batch size next to `bs` that leaves no last batch of one window, which has no variance"
+    bs = min(bs, max(n, 1))
+    if each > 1 or n < 2 or n % bs != 1: return bs
+    even = [-(-n//parts) for parts in range(n//bs + 1, n//2 + 1)]
+    return next(o for o in (*even, *range(bs+1, n+1)) if n % o != 1)
+
+def _loaders(train, valid, bs, n_inp=5, each=2):
+    "Batches to learn from, less a last one of a single window, and of all of each of `valid`; `each` windows a sample"
+    if bs*each < 2: raise InputError('a batch of one window has no variance', do='take a larger bs, or more triples')
+    load = lambda ds, bs, **kw: DataLoader(ds, bs=min(bs, max(len(ds), 1)), num_workers=0, n_inp=n_inp, **kw)
+    alone = len(train) % bs == 1 and each == 1 and len(train) > bs
+    learned = load(train, bs, shuffle=True, drop_last=alone) # first, for each loader draws its own seed
+    return DataLoaders(learned, *(load(o, _no_batch_of_one(len(o), bs, each)) for o in valid), device=default_device())
 
 def both_losses(
     pred, # z1, z2, zn and the logits of the head
@@ -293,6 +333,24 @@ def both_losses(
 )->torch.Tensor:
     "The loss of SWSSL and the lesion term"
     return loss(pred[:3], s) + weight*s.numel()*lesion_loss(pred[3], share)
+
+# %% ../nbs/40_swssl.ipynb #b14e4cc2
+def hold_back(
+    patients, # The patient of each image; N
+    share:float=0.1, # Of the patients, at most a quarter; 0 holds nobody back
+    seed:int=0, # Another seed, other patients
+    least:int=3, # Patients at least
+    few:int=12 # With fewer patients nobody is held back
+)->np.ndarray: # bool N; `InputError` for an impossible share
+    "The images on which the epoch is chosen, and which the head does not learn from"
+    if not 0 <= share <= 0.25:
+        raise InputError(f'a share of {share} of the patients cannot be held back', do='give a number from 0 to 0.25')
+    patients = np.asarray(patients, dtype=str)
+    names,counts = np.unique(patients, return_counts=True)
+    held,wanted = [],0 if not share or len(names) < few else max(round(share*len(names)), least)
+    for i in np.random.default_rng(seed % 2**32).permutation(len(names)):
+        if len(held) < wanted and counts[held + [i]].sum() <= len(patients)/4: held.append(i)
+    return np.isin(patients, names[held])
 
 # %% ../nbs/40_swssl.ipynb #cell-56
 class Whole:
@@ -329,8 +387,9 @@ def _recipe(train, loss, lesion_weight, lr, opt_func):
     return dict(loss_func=loss, lr=lr, wd=wd, opt_func=opt_func or opt)
 
 # %% ../nbs/40_swssl.ipynb #cell-59
-def _possible(cases, train, features, chunk, adapt, freeze_norm, precision):
+def _possible(cases, valid, train, features, chunk, adapt, freeze_norm, precision):
     "`InputError` for what cannot be trained"
+    if valid is not None: refuse_shared_patients(cases, valid)
     if (cases.labels == 1).any(): raise InputError(f'{(cases.labels == 1).sum()} of the training films are abnormal', do='pass cases.normals()')
     if train not in ('lesion', 'swssl', 'both'): raise InputError(f"train is 'lesion', 'swssl' or 'both', not {train!r}")
     if train == 'both' and features == 'exact': raise InputError('the lesion term needs crops that hold many windows', do="use features='dense', or train='lesion'")
@@ -340,24 +399,45 @@ def _possible(cases, train, features, chunk, adapt, freeze_norm, precision):
     if precision == 'int8' and default_device().type != 'cpu': raise InputError('8-bit integers run on the CPU, and this is a GPU', do="precision='fp32', or default_device(False)")
     if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
 
-def _head_parts(films, held, encoder, grid, features, bs, lesion, precision):
+def _head_parts(films, watched, encoder, grid, features, bs, lesion, precision, hold, seed):
+    held = hold_back(patient_keys(films.cases), hold, seed)
+    sets = [Whole(Subset(films, np.flatnonzero(o))) for o in (~held, held)]
     model = SwsslModel(encoder, grid, grid, features, train='lesion')
     some = np.linspace(0, len(films)-1, min(24, len(films))).round().astype(int)
     if precision == 'int8': model.shared = engine(encoder.eval(), _example(grid, features), precision='int8', films=[films[i][None] for i in some])
-    return _loaders(*map(Whole, (films, held)), bs or 16, 1),model,[Lesions(lesion), KeepBest()]
+    dls = _loaders(sets[0], [sets[1], Whole(watched)], bs or 16, 1, len(grid))
+    return dls,model,[SameValidation(), Lesions(lesion), KeepBest()]
 
-def _view_parts(films, held, encoder, grid, features, crop, triples, bs, reach, width, chunk, train, views, lesion, freeze_norm):
+def _view_parts(films, watched, encoder, grid, features, crop, triples, bs, reach, width, chunk, train, views, lesion,
+    freeze_norm):
     triples,bs = triples or (64 if features == 'dense' else 1), bs or (4 if features == 'dense' else 300)
     native = lambda o: NativeFilms(o) if views['inversion'] == 'released' else None
-    sets = [WindowTriples(o, grid, features, triples, crop, reach, native(o)) for o in (films, held)]
+    several = lambda o: max(triples, 2) if len(o) == 1 else triples # for a batch of one triple has no loss
+    sets = [WindowTriples(o, grid, features, several(o), crop, reach, native(o)) for o in (films, watched)]
     model = SwsslModel(encoder, grid, sets[0].crop_grid, features, width, chunk, train)
-    parts = [(Views(**views), True), (Lesions(lesion, frozen=False), train == 'both'), (ClipValues(), True), (FrozenNorm(), freeze_norm)]
-    return _loaders(*sets, bs),model,[o for o,on in parts if on]
+    cbs = [SameValidation(), Views(**views), ClipValues()]
+    if train == 'both': cbs.append(Lesions(lesion, frozen=False))
+    if freeze_norm: cbs.append(FrozenNorm())
+    return _loaders(sets[0], sets[1:], bs, each=triples),model,cbs
+
+# %% ../nbs/40_swssl.ipynb #c43205b1
+def _model_parts(train, films, watched, shared, head_options, view_options):
+    "Data loaders, model and callbacks of what learns"
+    if train == 'lesion': return _head_parts(films, watched, **shared, **head_options)
+    return _view_parts(films, watched, **shared, train=train, **view_options)
+
+def _made_learner(parts, films, options):
+    "The `Learner` of these parts; losses of held-back images are shown where there are any"
+    dls,model,cbs = parts
+    learn = Learner(dls, model, cbs=[*cbs, *options.pop('cbs', [])], **options)
+    learn.recorder.train_metrics,learn.recorder.valid_metrics = True, len(dls.valid.dataset) > 0
+    learn.films = films
+    return learn
 
 # %% ../nbs/40_swssl.ipynb #cell-043
 def swssl_learner(
     cases, # `Cases`: normal films to learn from
-    valid=None, # `Cases`: normal films whose loss is shown after each epoch
+    valid=None, # `Cases`: normal images of other patients, whose loss is watched; training does not depend on them
     train:str='lesion', # What learns: `'lesion'` (a head on the frozen encoder), `'swssl'` (as published), or `'both'`
     encoder:str='tf_efficientnet_lite0', # timm model
     stages=(-2,-1), # Of the encoder, see `Encoder`; the paper's is `(-1,)`
@@ -378,6 +458,7 @@ def swssl_learner(
     loss=swssl_loss, # Another: `partial(swssl_loss, off_diagonal=5e-3)`
     lesion=None, # `SyntheticLesion()` by default
     lesion_weight:float=1., # Of the lesion term, `'both'` only, see `both_losses`
+    hold:float=0.1, # Share of the training patients on whom the epoch is chosen, `'lesion'` only, see `hold_back`
     norm=(0.5, 0.5), # Mean and std of the encoder's input, see `Encoder`
     opt_func=None, # fastai optimiser: `Adam` (which is AdamW) for `'lesion'`, else `published_sgd`
     lr:float=None, # Learning rate that `fit` takes by default: 1e-3 for `'lesion'`, else 1e-4 as published
@@ -388,17 +469,16 @@ def swssl_learner(
     seed:int=0, # Makes two runs equal, bit for bit
     **kwargs # Passed to fastai's `Learner`
 )->Learner:
-    "A fastai `Learner` that trains SWSSL on normal films; `InputError` where a film is abnormal, or too few can be read"
-    _possible(cases, train, features, chunk, adapt, freeze_norm, precision)
+    "A `Learner` for SWSSL; `InputError` where a film is abnormal, too few can be read, or `valid` shares a patient"
+    _possible(cases, valid, train, features, chunk, adapt, freeze_norm, precision)
     set_seeds(seed)
     prepare = size if isinstance(size, Prepare) else Prepare(working_size(cases) if size is None else size, equalize)
     views,encoder,grid = dict(inversion=inversion, **(views or {})),Encoder(encoder, stages, weights, *norm),Grid(prepare.size, window, stride, edge)
-    films,held = PreparedFilms(cases, prepare, strict),PreparedFilms(valid, prepare, strict, least=1) if valid is not None else []
+    films,watched = PreparedFilms(cases, prepare, strict),[] if valid is None else PreparedFilms(valid, prepare, strict, least=1)
     at = dict(encoder=_adapted(encoder, films, adapt, inversion, views.get('augment')), grid=grid, features=features, bs=bs, lesion=lesion)
-    dls,model,cbs = _head_parts(films, held, **at, precision=precision) if train == 'lesion' else _view_parts(films, held, **at, crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, train=train, views=views, freeze_norm=freeze_norm)
-    learn = Learner(dls, model, cbs=[*cbs, *kwargs.pop('cbs', [])], **_recipe(train, loss, lesion_weight, lr, opt_func), **kwargs)
-    learn.recorder.train_metrics,learn.recorder.valid_metrics,learn.films = True, len(held) > 0, films
-    return learn
+    view_options = dict(crop=crop, triples=triples, reach=reach, width=width, chunk=chunk, views=views, freeze_norm=freeze_norm)
+    parts = _model_parts(train, films, watched, at, dict(precision=precision, hold=hold, seed=seed), view_options)
+    return _made_learner(parts, films, {**_recipe(train, loss, lesion_weight, lr, opt_func), **kwargs})
 
 # %% ../nbs/40_swssl.ipynb #cell-050
 imagenet_norm = (0.485,0.456,0.406), (0.229,0.224,0.225)
@@ -413,6 +493,10 @@ def epochs_for(
     return min(max(-(-seen//films), 2), 20)
 
 # %% ../nbs/40_swssl.ipynb #cell-066
+def _half_is_enough(x):
+    "Whether half precision keeps features to a thousandth"
+    return bool(x.abs().max() <= torch.finfo(torch.half).max and (x.half().float() - x).norm() <= 1e-3*x.norm())
+
 def build_memory(
     films:PreparedFilms, # Normal films at working size
     encoder, # `Encoder`, or an engine of it
@@ -423,24 +507,30 @@ def build_memory(
     standardise:bool=True, # See `WindowMemory.standardise`
     first:int=100, # Films that give the whitening
     also=None, # Called with the features of each film, float P x D, and bool P, False where the window is blank
-    **options # `reach`, `k` and `metric` of `WindowMemory`
+    **options # `reach`, `k`, `metric` and `groups` of `WindowMemory`
 )->WindowMemory:
     "The memory of normal films, one pass over them"
     raw,m,usable,project,device = [],None,[],None,next(encoder.parameters()).device
     metric,first = options.get('metric', 'l2'), min(first, len(films))
-    keep = lambda h: as_memory(h, project, metric).half()
+    if hasattr(films, 'cases'): options = dict(groups=patient_groups(films.cases), **options)
+    keep = lambda i, h: as_memory(h, project, metric)*usable[i][:,None]
     with torch.inference_mode():
         for i in progress_bar(range(len(films)), leave=False):
             film = films[i][None].to(device)
             h = window_features(encoder, film, grid, features)[0]
             usable.append(~blank(film, grid)[0])
             if also is not None: also(h, usable[-1])
-            if i >= first: m[i] = keep(h)*usable[i][:,None]
-            else: raw.append(h)
+            if i < first: raw.append(h)
+            else:
+                h = keep(i, h)
+                if m.dtype == torch.half and not _half_is_enough(h): m = m.float()
+                m[i] = h
             if i+1 == first: # now the room that a film takes is known
                 if components is not None: project = whitening(torch.stack(raw), torch.stack(usable), components, whiten, encoder.channels)
-                m = torch.empty(len(grid), len(films), encoder.features if project is None else project.shape[1], dtype=torch.half, device=device).transpose(0,1)
-                while raw: m[len(raw)-1] = keep(raw[-1])*usable[len(raw)-1][:,None]; raw.pop()
+                for j in range(first): raw[j] = keep(j, raw[j])
+                dtype = torch.half if all(map(_half_is_enough, raw)) else torch.float
+                m = torch.empty(len(grid), len(films), raw[0].shape[1], dtype=dtype, device=device).transpose(0,1)
+                while raw: m[len(raw)-1] = raw[-1]; raw.pop()
         memory = WindowMemory(m, torch.stack(usable), grid.cols, project, **options)
         return memory.standardise() if standardise else memory
 
@@ -522,7 +612,7 @@ def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
 @patch
 def maps_features(self:SwsslDetector, x): # the features of a film: the mean of its windows' as the memory compares them
     s,usable,h,whole = self.window_scores(x)
-    score = released_score(self.memory, h) if self.rule == 'released' else film_score(s, usable, self.top)
+    score = released_score(self.memory, h, usable) if self.rule == 'released' else film_score(s, usable, self.top)
     if whole is not None: score = score + self.whole*whole
     w = usable[...,None].to(h.dtype)
     film = as_memory((h*w).sum(1)/w.sum(1), self.memory.project, self.memory.metric)
