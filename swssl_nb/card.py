@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['least_patients', 'limits', 'versions', 'set_digest', 'film_digest', 'markdown_table', 'split_lines', 'training_lines',
-           'detector_lines', 'figure_lines', 'claim_rows', 'model_card', 'write_card']
+           'detector_lines', 'figure_lines', 'claim_rows', 'model_card', 'write_whole', 'write_card']
 
 # %% ../nbs/63_card.ipynb #cell-003
-import hashlib, json, platform
+import hashlib, json, os, platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from .core import *
@@ -96,7 +96,8 @@ def figure_lines(
     groups = subgroup_table(result)
     groups = groups[groups.patients.astype(int) >= least_patients] if len(groups) else groups
     more = ['', *markdown_table(groups.columns, groups.to_numpy()), '', f'Groups of fewer than {least_patients} patients are not listed.'] if len(groups) else ['', 'Subgroups: none known, or all too small.']
-    return [films, '', *markdown_table(table.columns, table.to_numpy()), '', *(f'- {o.strip()}' for o in detail_lines(f)), *more, '', *(f'- WARNING: {o}' for o in f['warnings'])]
+    return [films, '', *markdown_table(table.columns, table.to_numpy()), '', *(f'- {o.strip()}' for o in detail_lines(f,
+        least_patients)), *more, '', *(f'- WARNING: {o}' for o in f['warnings'])]
 
 # %% ../nbs/63_card.ipynb #cell-020
 def claim_rows(
@@ -140,11 +141,24 @@ def model_card(
         '## CLAIM 2024', '', *markdown_table(('item','','this run'), sorted([*claim, (40, 'Study limitations', 'those under Limits')])), '', f"Left to the author: items {', '.join(rest)}."]
     return '\n'.join(lines) + '\n'
 
+def write_whole(
+    path, # File to write, in a folder that is there
+    text:str, # What it shall hold
+    do:str # What the user can do where it cannot be written
+)->Path: # The file; `InputError` where it cannot be written, and the old file stays as it was
+    "Write a text file, whole or not at all"
+    path = Path(path); part = path.with_name(f'.{path.name}.{os.getpid()}')
+    try: part.write_text(text, encoding='utf-8'); os.replace(part, path)
+    except OSError as e:
+        try: part.unlink(missing_ok=True)
+        except OSError: pass
+        raise InputError(f'cannot be written ({e.strerror})', path, do) from None
+    return path
+
 def write_card(
     run, # Run folder
     result=None # `Result` of its evaluation
-)->Path: # The file
+)->Path: # The file; `InputError` where the folder is read-only
     "Write the card into the run folder"
-    path = Path(run)/'CARD.md'
-    path.write_text(model_card(run, result), encoding='utf-8')
-    return path
+    return write_whole(Path(run)/'CARD.md', model_card(run, result),
+        'make the run folder writable, or copy the run to a place that is')

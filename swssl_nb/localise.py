@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['pointing_hit', 'mask_cells', 'FixedPoint', 'best_fixed_point', 'lesion_masks', 'small_map', 'rectangle_means',
-           'lesion_cells', 'bounding_box', 'box_matched_auroc', 'marks', 'hits_in', 'hits_dbt', 'froc', 'heat_edges',
-           'pixel_counts', 'pixel_figures', 'position_priors']
+           'Spool', 'blocks', 'lesion_cells', 'bounding_box', 'cooler_codes', 'coded_auroc', 'box_matched_auroc',
+           'marks', 'hits_in', 'hits_dbt', 'Froc', 'froc', 'heat_edges', 'pixel_counts', 'pixel_figures',
+           'position_priors']
 
 # %% ../nbs/58_localise.ipynb #cell-003
 from dataclasses import dataclass
+import tempfile
 import numpy as np
-from scipy import ndimage
+from fastcore.basics import patch
+from scipy import ndimage, sparse
 from .core import *
 from .datasets import Case
 from .intervals import *
@@ -53,13 +56,15 @@ def best_fixed_point(
     cells:int=64 # A side of the grid that the point may lie on
 )->FixedPoint: # `InputError` with fewer than two patients
     "The hits of the best fixed point, for each patient learned on all the others"
-    stack,who = np.stack([mask_cells(m, cells) for m in masks]).astype(float),np.asarray(patients).astype(str)
+    stack,who = np.stack([mask_cells(m, cells) for m in masks]),np.asarray(patients).astype(str)
     if len(set(who)) < 2: raise InputError('lesions of one patient only', do='the best fixed point is learned on other patients')
     def best(cover):
         near = ndimage.gaussian_filter(cover, 2, mode='constant')
         return np.unravel_index(np.where(cover == cover.max(), near, -1).argmax(), cover.shape)
-    total,hits = stack.sum(0),np.zeros(len(stack), dtype=bool)
-    for p in set(who): hits[who==p] = stack[(who==p, *best(total - stack[who==p].sum(0)))] > 0
+    total,hits = stack.sum(0, dtype=float),np.zeros(len(stack), dtype=bool)
+    order = np.argsort(who, kind='stable')
+    for mine in np.split(order, np.flatnonzero(who[order][1:] != who[order][:-1]) + 1):
+        hits[mine] = stack[(mine, *best(total - stack[mine].sum(0, dtype=float)))]
     y,x = best(total)
     return FixedPoint(hits, (x + 0.5)/cells, (y + 0.5)/cells)
 
@@ -99,9 +104,58 @@ def rectangle_means(
     "The mean inside each rectangle, pixels cut by its edge counted by their share"
     x0,y0,x1,y1 = np.asarray(rectangles, dtype=float).reshape(-1, 4).T
     h,w = np.shape(heatmap)
-    return np.einsum('bh,hw,bw->b', _cover(y0, y1, h), np.asarray(heatmap, dtype=float), _cover(x0, x1, w), optimize=True)/((y1-y0)*(x1-x0)*h*w)
+    rows = _cover(y0, y1, h)@np.asarray(heatmap, dtype=float)
+    return (rows*_cover(x0, x1, w)).sum(1)/((y1-y0)*(x1-x0)*h*w)
 
-# %% ../nbs/58_localise.ipynb #cell-027
+# %% ../nbs/58_localise.ipynb #84760519
+class Spool:
+    "Rows of equal shape in a temporary file: added one after the other, read by number or in blocks"
+    def __init__(self,
+        shape=(), # Of a row
+        dtype=np.float32,
+        memory:int=2**20 # Bytes that wait in memory before a file is made
+    ):
+        self.shape,self.dtype,self.rows = tuple(shape),np.dtype(dtype),0
+        self.row_bytes = int(np.prod(self.shape, dtype=int))*self.dtype.itemsize
+        self.file = tempfile.SpooledTemporaryFile(max_size=memory)
+    def __len__(self): return self.rows
+    def __del__(self): self.file.close()
+
+# %% ../nbs/58_localise.ipynb #ae31cdf6
+@patch
+def add(self:Spool,
+    rows # One row or several
+):
+    "Write rows behind the others; `InputError` where the disk is full"
+    rows = np.asarray(rows, dtype=self.dtype).reshape(-1, *self.shape)
+    try: self.file.seek(self.rows*self.row_bytes); self.file.write(rows.tobytes())
+    except OSError as e:
+        raise InputError(f'cannot write heatmaps ({e.strerror})', tempfile.gettempdir(),
+            'free space, or set TMPDIR to a folder that has it') from None
+    self.rows += len(rows)
+
+@patch
+def __getitem__(self:Spool, i):
+    start,stop,_ = (i if isinstance(i, slice) else slice(i, i + 1)).indices(self.rows)
+    if not isinstance(i, slice) and not 0 <= i < self.rows: raise IndexError(i)
+    self.file.seek(start*self.row_bytes)
+    rows = np.frombuffer(self.file.read(max(0, stop - start)*self.row_bytes), self.dtype).reshape(-1, *self.shape)
+    return rows if isinstance(i, slice) else rows[0]
+
+@patch
+def __iter__(self:Spool): return (row for _,rows in blocks(self) for row in rows)
+
+# %% ../nbs/58_localise.ipynb #69f7b67f
+def blocks(
+    rows, # Array, list or `Spool`
+    numbers:int=2**20 # At most in a block, but one row at least
+):
+    "Yield (number of the first row, rows as an array) until all have been had"
+    if not len(rows): return
+    size = max(1, numbers//max(1, np.size(rows[0])))
+    for i in range(0, len(rows), size): yield i,np.asarray(rows[i:i+size])
+
+# %% ../nbs/58_localise.ipynb #b0268a45
 def lesion_cells(
     mask, # bool H x W, not empty
     cells:int=128 # A side
@@ -110,7 +164,7 @@ def lesion_cells(
     cover = small_map(mask, cells)
     return cover >= min(0.5, cover.max())
 
-# %% ../nbs/58_localise.ipynb #cell-029
+# %% ../nbs/58_localise.ipynb #14d46f16
 def bounding_box(
     mask # bool H x W, not empty
 )->tuple: # left, top, right, bottom as shares of width and height
@@ -118,33 +172,64 @@ def bounding_box(
     (y,x),(h,w) = ndimage.find_objects(np.asarray(mask, dtype=np.uint8))[0],np.shape(mask)
     return x.start/w, y.start/h, x.stop/w, y.stop/h
 
-# %% ../nbs/58_localise.ipynb #cell-032
+# %% ../nbs/58_localise.ipynb #aa3ef99d
+def cooler_codes(
+    inside, # Mean heat in each lesion's rectangle; B
+    outside # The same rectangle in normal images, NaN where one is of another view; N x B
+)->np.ndarray: # uint8 N x B: 2 where the normal is cooler, 1 level, 0 hotter, 3 of another view
+    "How each normal image compares with each lesion"
+    inside,outside = np.asarray(inside, dtype=float),np.asarray(outside, dtype=float)
+    return np.where(np.isnan(outside), 3, 2*(outside < inside) + (outside == inside)).astype(np.uint8)
+
+# %% ../nbs/58_localise.ipynb #4246d9da
+def _shares(codes, weights):
+    "For each draw and lesion the share of normals that are cooler; NaN where none of its view was drawn"
+    cooler,seen = np.zeros((2,len(weights),len(codes[0])), np.float32)
+    for i,o in blocks(codes):
+        w = weights[:,i:i+len(o)]
+        cooler += w@np.where(o == 3, 0, o).astype(np.float32)/2; seen += w@(o != 3).astype(np.float32)
+    with np.errstate(invalid='ignore'): return cooler.astype(float)/seen
+
+# %% ../nbs/58_localise.ipynb #c76b51c9
+def coded_auroc(
+    codes, # As `cooler_codes` gives them, uint8 N x B; an array or a `Spool`
+    lesion_patients, # The patient of each lesion; B
+    normal_patients, # and of each normal image; N
+    replicates:int=2000, # of the bootstrap
+    seed:int=0 # of the bootstrap
+)->dict: # As `box_matched_auroc`
+    "`box_matched_auroc` of codes; one lesion at least must have a normal of its view"
+    there = np.any([(o != 3).any(0) for _,o in blocks(codes)], axis=0)
+    seen = np.concatenate([(o != 3).any(1) for _,o in blocks(codes)])
+    lesions,normals = np.asarray(lesion_patients, dtype=str)[there],np.asarray(normal_patients, dtype=str)
+    b,who = len(lesions),[*lesions, *normals]
+    def areas(w):
+        w = w.astype(np.float32); share = _shares(codes, w[:,b:])[:,there]
+        counts = w[:,:b]*~np.isnan(share); total = counts.sum(1)
+        return np.where(total > 0, (counts*np.nan_to_num(share)).sum(1)/np.maximum(total, 1), np.nan)
+    area = float(_shares(codes, np.ones((1,len(normals)), np.float32))[0,there].mean())
+    ci = percentile(np.concatenate([areas(w) for w in draw_blocks(who, replicates, seed)]), who, seed=seed)
+    if area in (0,1): ci = newcombe(area, len(set(normals[seen])), len(set(lesions)))
+    return dict(auroc=area, auroc_ci=list(ci), auroc_ci_how=ci.how, lesions=b, normals=int(seen.sum()))
+
+# %% ../nbs/58_localise.ipynb #89c981ea
 def box_matched_auroc(
     inside, # Mean heat in each lesion's rectangle; B
-    outside, # The same rectangle in each normal film, NaN where it is of another view; B x N
+    outside, # The same rectangle in each normal image, NaN where it is of another view; B x N
     lesion_patients, # The patient of each lesion; B
-    normal_patients, # and of each normal film; N
+    normal_patients, # and of each normal image; N
     replicates:int=2000, # of the bootstrap
     seed:int=0 # of the bootstrap
 )->dict: # auroc, auroc_ci, auroc_ci_how, lesions, normals; JSON-able; None without one lesion that has a normal
-    "How often a lesion is hotter than the same place of normal films"
-    inside,outside = np.asarray(inside, dtype=float),np.asarray(outside, dtype=float).reshape(len(inside), -1)
-    there = ~np.isnan(outside).all(1)
-    if not there.any(): return None
-    inside,outside,who = inside[there],outside[there],[*np.asarray(lesion_patients, dtype=str)[there], *np.asarray(normal_patients, dtype=str)]
-    seen = ~np.isnan(outside)
-    cooler = np.where(seen, (outside < inside[:,None]) + (outside == inside[:,None])/2, 0).astype(np.float32)
-    w = np.array(list(patient_draws(who, replicates, seed)), dtype=np.float32)
-    lesions,normals = w[:,:len(inside)],w[:,len(inside):]
-    with np.errstate(invalid='ignore'): share = (normals@cooler.T)/(normals@seen.T.astype(np.float32))
-    lesions = lesions*~np.isnan(share)
-    total = lesions.sum(1)
-    areas = np.where(total > 0, (lesions*np.nan_to_num(share)).sum(1)/np.maximum(total, 1), np.nan)
-    area,ci = float((cooler.sum(1)/seen.sum(1)).mean()),percentile(areas, who, seed=seed)
-    if area in (0,1): ci = newcombe(area, *(len(set(o)) for o in (who[len(inside):], who[:len(inside)])))
-    return dict(auroc=area, auroc_ci=list(ci), auroc_ci_how=ci.how, lesions=len(inside), normals=int(seen.any(0).sum()))
+    "How often a lesion is hotter than the same place of normal images"
+    if not len(inside): return None
+    outside = np.asarray(outside, dtype=float).reshape(len(inside), -1)
+    if not np.isfinite(np.asarray(inside, dtype=float)).all():
+        raise InputError('the heat of a lesion is not a finite number')
+    if np.isnan(outside).all(): return None
+    return coded_auroc(cooler_codes(inside, outside.T), lesion_patients, normal_patients, replicates, seed)
 
-# %% ../nbs/58_localise.ipynb #cell-039
+# %% ../nbs/58_localise.ipynb #efe3bfc2
 def marks(
     heatmap, # float H x W
     apart:float=1/32, # Of the longer side: a mark is the hottest pixel within this distance, in either direction
@@ -163,7 +248,7 @@ def marks(
     first = np.argsort(-heat, kind='stable')[:most]
     return heat[first],where[first]
 
-# %% ../nbs/58_localise.ipynb #cell-045
+# %% ../nbs/58_localise.ipynb #cell-026
 def hits_in(
     where, # float M x 2, row and column
     masks # bool H x W each, one a lesion; as `lesion_masks` gives them
@@ -186,44 +271,91 @@ def hits_dbt(
     deep = np.abs(np.asarray(slices, dtype=float)[:,None] - np.asarray(box_slices, dtype=float))
     return (far <= np.maximum(np.hypot(w, h)/2, 100)) & (deep <= volume_slices/4)
 
-# %% ../nbs/58_localise.ipynb #cell-048
-def _froc(best, film, false, of, weight, rates):
-    "Sensitivity at each rate. `best`: each lesion's hottest hit (-inf without), on film `film`; `false`: heat of marks that hit nothing, falling, on film `of`"
-    spent,w = np.cumsum(weight[of]),weight[film]
-    if w.sum() == 0: return np.full(len(rates), np.nan)
-    at = np.searchsorted(spent, np.asarray(rates)*weight.sum() + 1e-9, side='right') # the first false mark too many
-    limit = np.r_[false, -np.inf][at]
-    return ((best[:,None] > limit)*w[:,None]).sum(0)/w.sum()
+# %% ../nbs/58_localise.ipynb #028f359d
+class Froc:
+    "Marks of many images or volumes, added one by one"
+    def __init__(self):
+        self.false,self.of,self.best,self.units,self.patients = Spool(dtype=float),Spool(dtype=np.int32),{},{},[]
+    def add(self,
+        unit, # Names the image or volume; None: another image each time
+        patient, # Its patient
+        heats, # Of its marks; M
+        hits # bool M x L, the same L lesions each time for a unit; no columns where it has no lesion
+    ):
+        "Take in the marks of an image, or of one slice of a volume"
+        heats,hits = np.asarray(heats, dtype=float),np.asarray(hits, dtype=bool)
+        i = len(self.patients) if unit is None else self.units.setdefault(unit, len(self.patients))
+        if i == len(self.patients): self.patients.append(patient)
+        false = heats[~hits.any(1)]; self.false.add(false); self.of.add(np.full(len(false), i))
+        if not hits.shape[1]: return
+        best = np.where(hits, heats[:,None], -np.inf).max(0, initial=-np.inf)
+        self.best[i] = np.maximum(best, self.best.get(i, best))
 
-# %% ../nbs/58_localise.ipynb #cell-049
-def froc(
-    heats, # For each film: heat of its marks
-    hits, # For each film: bool marks x lesions, no columns where it has no lesion
-    patients, # For each film
-    rates=(1,2,3,4), # False marks a film
+# %% ../nbs/58_localise.ipynb #4896d253
+@patch
+def _found(self:Froc, w, rates):
+    "Sensitivity at each rate, for each of the draws `w` (draws x units); NaN where none with a lesion was drawn"
+    best,unit = np.concatenate([*self.best.values()]),np.repeat([*self.best], [len(o) for o in self.best.values()])
+    levels = np.unique(best[np.isfinite(best)])
+    outdone,w = np.zeros((len(w),len(levels) + 1)),w.astype(float)
+    for i,heats in blocks(self.false, 2**17):
+        above,of = np.searchsorted(levels, heats, side='right'),self.of[i:i+len(heats)] # levels that a mark reaches
+        counts = sparse.csr_array((np.ones(len(heats)), (above,of)), shape=(len(levels) + 1,len(self.patients)))
+        outdone += (counts@w.T).T
+    spent = outdone[:,::-1].cumsum(1)[:,::-1][:,1:] # false marks at each level or above it
+    ours = w[:,unit]; total = ours.sum(1)
+    with np.errstate(invalid='ignore'):
+        return np.stack([(self._at(best, levels, spent <= r*w.sum(1)[:,None] + 1e-9)*ours).sum(1)/total for r in rates],
+            1)
+
+@patch
+def _at(self:Froc, best, levels, good):
+    "Which lesions are found: those whose level is a good one; draws x lesions"
+    level = np.searchsorted(levels, best)
+    return np.isfinite(best) & np.c_[good, np.zeros(len(good), bool)][:,level]
+
+# %% ../nbs/58_localise.ipynb #89a5bfc5
+@patch
+def figures(self:Froc,
+    rates=(1,2,3,4), # False marks an image or volume
     replicates:int=1000, # of the bootstrap
     seed:int=0 # of the bootstrap
 )->dict: # rates, sensitivity and ci at each, their mean, lesions, films; JSON-able; None without a lesion
-    "Sensitivity for lesions at each number of false marks a film"
-    lesion = [(np.where(h[:,k], s, -np.inf).max(initial=-np.inf), i) for i,(s,h) in enumerate(zip(heats, hits)) for k in range(h.shape[1])]
-    if not lesion: return None
-    false = [(v, i) for i,(s,h) in enumerate(zip(heats, hits)) for v in np.asarray(s)[~h.any(1)]]
-    best,film = (np.array(o) for o in zip(*lesion))
-    cost,of = (np.array(o) for o in zip(*sorted(false, reverse=True))) if false else (np.empty(0), np.empty(0, int))
-    parts = best,film,cost,of
-    draws = np.array([_froc(*parts, w, rates) for w in patient_draws(patients, replicates, seed)])
-    got,n = _froc(*parts, np.ones(len(heats)), rates),len(set(np.asarray(patients).astype(str)[film]))
+    "Sensitivity for lesions at each number of false marks"
+    if not self.best: return None
+    self.best = dict(sorted(self.best.items()))
+    draws = np.concatenate([self._found(w, rates) for w in draw_blocks(self.patients, replicates, seed)])
+    got,n = self._found(np.ones((1,len(self.patients))), rates)[0],len({str(self.patients[i]) for i in self.best})
     both = np.c_[draws, draws.mean(1)].T # the last row is the mean of the rates
-    *ci,mean_ci = [wilson(round(v*n), n) if v in (0,1) else percentile(d, patients, seed=seed) for v,d in zip([*got, got.mean()], both)]
+    ends = [wilson(round(v*n), n) if v in (0,1) else percentile(d, self.patients, seed=seed) for v,
+        d in zip([*got, got.mean()], both)]
+    *ci,mean_ci = ends
     return dict(false_marks=list(rates), sensitivity=got.tolist(), ci=[list(o) for o in ci], mean=float(got.mean()),
-        mean_ci=list(mean_ci), how=percentile(draws[:,0], patients, seed=seed).how, lesions=len(best), films=len(heats))
+        mean_ci=list(mean_ci),
+        how=percentile(draws[:,0], self.patients, seed=seed).how, lesions=sum(map(len,
+            self.best.values())), films=len(self.patients))
 
-# %% ../nbs/58_localise.ipynb #cell-056
+# %% ../nbs/58_localise.ipynb #2d825f16
+def froc(
+    heats, # For each image: heat of its marks
+    hits, # For each image: bool marks x lesions, no columns where it has no lesion
+    patients, # For each image
+    rates=(1,2,3,4), # False marks an image
+    replicates:int=1000, # of the bootstrap
+    seed:int=0 # of the bootstrap
+)->dict: # As `Froc.figures`; None without a lesion
+    "Sensitivity for lesions at each number of false marks an image"
+    found = Froc()
+    for o in zip(patients, heats, hits, strict=True): found.add(None, *o)
+    return found.figures(rates, replicates, seed)
+
+# %% ../nbs/58_localise.ipynb #1c779e3f
 def heat_edges(
-    maps # Small maps of the films
+    maps # Small maps of the images, a list or a `Spool`
 )->np.ndarray: # rising float, at most 641
     "Levels of heat that cut all pixels into small shares, smaller at the hot end"
-    some = np.concatenate([np.asarray(m).ravel()[::max(1, len(maps)*np.size(m)//2_000_000)] for m in maps])
+    step = max(1, len(maps)*np.size(maps[0])//2_000_000)
+    some = np.concatenate([np.asarray(m).ravel()[::step].copy() for m in maps])
     return np.unique(np.quantile(some, np.r_[np.linspace(0, 1, 513)[1:], 1 - np.geomspace(1e-6, 0.1, 128)]))
 
 def pixel_counts(
@@ -231,13 +363,13 @@ def pixel_counts(
     masks, # bool c x c each, one a lesion, as `lesion_cells` makes them
     edges # As `heat_edges` gives them; E
 )->tuple: # healthy cells E+1; share of each lesion's cells L x E+1
-    "How many cells of a film lie between any two levels"
+    "How many cells of an image lie between any two levels"
     bins = np.searchsorted(edges, heat)
     count = lambda m: np.bincount(bins[m], minlength=len(edges) + 1)
     healthy = ~np.any(masks, axis=0) if len(masks) else np.ones(bins.shape, bool)
     return count(healthy),np.array([count(m) for m in masks]).reshape(-1, len(edges) + 1)
 
-# %% ../nbs/58_localise.ipynb #cell-057
+# %% ../nbs/58_localise.ipynb #eb0aa08f
 def _areas(healthy, sick, limit):
     "Trapezoid area up to a false-positive share of `limit`, as a share of it; from counts, coldest first"
     x,y = (np.r_[0, np.cumsum(o[::-1])/max(o.sum(), 1e-300)] for o in (healthy, sick))
@@ -245,11 +377,18 @@ def _areas(healthy, sick, limit):
     x,y = np.r_[x[at], limit],np.r_[y[at], np.interp(limit, x, y)]
     return np.trapezoid(y, x)/limit
 
-# %% ../nbs/58_localise.ipynb #cell-058
+def _weighted(weights, rows, of=None):
+    "weights @ rows, where rows may be a `Spool` and `of` says which weight each has; float64"
+    total = 0
+    for i,o in blocks(rows):
+        total = total + weights[:,slice(i, i+len(o)) if of is None else of[i:i+len(o)]]@o.astype(float)
+    return total
+
+# %% ../nbs/58_localise.ipynb #07ebbc89
 def pixel_figures(
-    maps, # For each film: float c x c, a small map
-    masks, # For each film: list of bool c x c, one a lesion, as `lesion_cells` makes them
-    patients, # For each film
+    maps, # For each image: float c x c, a small map; a list or a `Spool`
+    masks, # For each image: list of bool c x c, one a lesion, as `lesion_cells` makes them
+    patients, # For each image
     limit:float=0.3, # False-positive share up to which PRO counts
     replicates:int=500, # of the bootstrap
     seed:int=0 # of the bootstrap
@@ -257,23 +396,40 @@ def pixel_figures(
     "Pixel AUROC and PRO"
     if not any(len(m) for m in masks): return None
     edges = heat_edges(maps)
-    counts = [pixel_counts(o, m, edges) for o,m in zip(maps, masks)]
-    healthy,film = np.array([o[0] for o in counts], dtype=np.float32),np.repeat(np.arange(len(maps)), [len(m) for m in masks])
-    lesions = np.concatenate([o[1] for o in counts]).astype(np.float32)
-    pixels = np.array([np.bincount(np.searchsorted(edges, o[np.any(m, axis=0)]), minlength=len(edges)+1) if len(m) else np.zeros(len(edges)+1) for o,m in zip(maps, masks)], dtype=np.float32)
-    share = lesions/lesions.sum(1, keepdims=True)
-    def both(w): h = w@healthy; return _areas(h, w@pixels, 1),_areas(h, w[film]@share, limit)
-    one,draws = both(np.ones(len(maps), np.float32)),np.array([both(w.astype(np.float32)) if w[film].any() else (np.nan,)*2 for w in patient_draws(patients, replicates, seed)])
+    healthy,sick,shares = (Spool((len(edges) + 1,), t) for t in (np.uint32,float,float))
+    with_lesion,film,last = [],[],None
+    for i,(o,m) in enumerate(zip(maps, masks)):
+        if len(m) or o is not last: counts,lesions = pixel_counts(o, m, edges) # one map may stand for many images
+        healthy.add(counts); last = None if len(m) else o
+        if len(m):
+            with_lesion.append(i); film += [i]*len(m); shares.add(lesions/lesions.sum(1, keepdims=True))
+            sick.add(np.bincount(np.searchsorted(edges, o[np.any(m, axis=0)]), minlength=len(edges) + 1))
+    def both(w):
+        return _pixel_areas(*(_weighted(w, *o) for o in ((healthy,), (sick, with_lesion), (shares, film))), limit)
+    one = both(np.ones((1,len(maps))))[0]
+    draws = np.concatenate([both(w) for w in draw_blocks(patients, replicates, seed)])
     ci = [percentile(d, patients, seed=seed) for d in draws.T]
-    return dict(pixel_auroc=float(one[0]), pixel_auroc_ci=list(ci[0]), pro=float(one[1]), pro_ci=list(ci[1]), pro_limit=limit, how=ci[0].how, lesions=len(film), films=len(maps))
+    return dict(pixel_auroc=float(one[0]), pixel_auroc_ci=list(ci[0]), pro=float(one[1]), pro_ci=list(ci[1]),
+        pro_limit=limit,
+        how=ci[0].how, lesions=len(film), films=len(maps))
 
-# %% ../nbs/58_localise.ipynb #cell-063
+# %% ../nbs/58_localise.ipynb #ef8b0006
+def _pixel_areas(healthy, sick, shares, limit):
+    "Pixel AUROC and PRO of each draw; NaN where no lesion was drawn"
+    return np.array([(_areas(h, p, 1), _areas(h, s, limit)) if s.any() else (np.nan, np.nan) for h,p,
+        s in zip(healthy, sick, shares)])
+
+# %% ../nbs/58_localise.ipynb #2ae79d23
 def position_priors(
     masks, # For each film: bool c x c, all its lesions; None where it has none
     patients # For each film
 )->dict: # patient -> float32 c x c
     "For each patient, the smoothed cover of the lesions of all other patients"
     who = np.asarray(patients).astype(str)
-    cover = {p: sum(masks[i].astype(np.float32) for i in np.flatnonzero(who==p) if masks[i] is not None) for p in set(who)}
+    cover = {}
+    for p,m in zip(who, masks):
+        if m is not None: cover[p] = cover.get(p, 0) + m.astype(np.float32)
     total = sum(cover.values())
-    return {p: ndimage.gaussian_filter(total - o, 2, mode='constant') for p,o in cover.items()}
+    smooth = lambda o: ndimage.gaussian_filter(o, 2, mode='constant')
+    everyone = smooth(total) # one map for all who have no lesion
+    return {p: smooth(total - cover[p]) if p in cover else everyone for p in map(str, np.unique(who))}

@@ -41,6 +41,10 @@ class AnomalibDetector(Detector):
         return o.pred_score.flatten(), o.anomaly_map.flatten(0, -3)
     def state(self): raise InputError(f'{self.method} is not saved', do='fit it again')
 
+# %% ../nbs/62_peers.ipynb #d5e3abd5
+def _some(films):
+    if not len(films): raise InputError('no normal image to fit a peer to', do='give some')
+
 def _anomalib(encoder, name):
     "An unfitted model of anomalib and how it is fitted, with our encoder inside"
     try: from anomalib.models.image import dfm, padim, patchcore
@@ -59,8 +63,9 @@ def anomalib_detector(
     name:str, # 'patchcore', 'padim' or 'dfm'
     coreset:float=0.1, # Share of the features that PatchCore keeps
     seed:int=0 # Of PaDiM's features and PatchCore's coreset
-)->AnomalibDetector: # `InputError` where anomalib is not installed
+)->AnomalibDetector: # `InputError` without an image, or where anomalib is not installed
     "anomalib's method, fitted to normal films"
+    _some(films)
     with torch.random.fork_rng(devices=[]), torch.no_grad(), redirect_stderr(io.StringIO()): # no second progress bar
         torch.manual_seed(seed)
         model = _anomalib(encoder, name).train()
@@ -98,8 +103,9 @@ def pyod_detector(
     films:PreparedFilms, # Normal films
     encoder:Encoder, # The one that the peer shall use
     name:str # 'knn', 'lof', 'ocsvm' or 'ecod'
-)->PyodDetector: # `InputError` where pyod is not installed
+)->PyodDetector: # `InputError` without an image, or where pyod is not installed
     "pyod's method with its own settings, fitted to normal films"
+    _some(films)
     try:
         from pyod.models import ecod, knn, lof, ocsvm
     except ImportError: raise InputError('pyod is not installed', do='pip install "swssl_nb[peers]"') from None

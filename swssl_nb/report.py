@@ -20,6 +20,7 @@ from .radiograph import resize
 from .detector import Detector, one_case
 from .calibrate import *
 from .evaluate import Result, compare_table
+from .card import write_whole
 
 # %% ../nbs/70_report.ipynb #cell-005
 lit_from = 0.99 # share of normal pixels that a pixel must exceed to light up
@@ -94,7 +95,9 @@ def worklist(
     "The films in the order in which to read them"
     ok = result.table[result.table.error.isna()].sort_values('score', ascending=False)
     known = detector.calibration is not None
-    return ok.assign(file=[Path(o).name for o in ok.path], score=[f'{o:.4g}' for o in ok.score], truth=ok.label.map({0: 'normal', 1: 'abnormal'}),
+    slices = [f', slice {o}' for o in ok['frame']] if 'volume' in ok else ['']*len(ok)
+    return ok.assign(file=[Path(o).name + k for o,k in zip(ok.path, slices, strict=True)],
+        score=[f'{o:.4g}' for o in ok.score], truth=ok.label.map({0: 'normal', 1: 'abnormal'}),
         above=[f'{detector.quantile(o):.0%} of normals' if known else '-' for o in ok.score.astype(float)],
         flagged=['yes' if known and detector.flag(o) else '' for o in ok.score.astype(float)])[['file','score','above','flagged','truth']]
 
@@ -114,10 +117,13 @@ def film_figures(
         out.append(Figure(*[Img(src=picture(rgb), alt=alt) for rgb,alt in zip(pair, ('film, true lesion in green', 'heatmap'))], Figcaption(said)))
     return out
 
-def _chosen(result, n):
-    "The paths of the n strangest films and of the n/2 least strange"
+def _chosen(result, cases, n):
+    "The numbers of the cases with the n highest scores and the n/2 lowest; `InputError` where they are others"
+    order = np.r_[np.flatnonzero(cases.labels >= 0), np.flatnonzero(cases.labels < 0)] # as `evaluate` puts them
+    if list(cases.table.path.iloc[order]) != list(result.table.path):
+        raise InputError('the result is not of these cases', do='give the cases that were evaluated')
     ok = result.table[result.table.error.isna()].sort_values('score', ascending=False)
-    return list(dict.fromkeys([*ok.path[:n], *ok.path[len(ok) - n//2:]]))
+    return order[list(dict.fromkeys([*ok.index[:n], *ok.index[len(ok) - n//2:]]))]
 
 # %% ../nbs/70_report.ipynb #cell-024
 _css = '''body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.2rem}
@@ -135,17 +141,16 @@ def report(
     films:int=8 # Strangest films shown for each detector, and half as many of the least strange
 )->Path: # The file
     "One self-contained HTML page: figures, ROC, worklist, films with heatmap and true lesion"
-    parts,rows = [],{p: i for i,p in enumerate(cases.table.path)}
+    parts = []
     for result,detector in zip(results, detectors, strict=True):
         f = result.figures
         def draw(): result.show(axes=(fig := plt.figure(figsize=(9,3.4), layout='constrained')).subplots(1, 2)); return fig
         parts += [H2(f['method']), Img(src=_plot(draw), alt='ROC and trivial baselines', cls='plot'), *[P(o, cls='warning') for o in f['warnings']],
             P('Worklist, strangest first:'), Div(html_table(worklist(result, detector)), cls='scroll'),
             P('The strangest films and the least strange. Left the film, the true lesion outlined in green; right what is hotter than 99 % of the pixels of normal films.'),
-            Div(*film_figures(detector, cases[[rows[p] for p in _chosen(result, films)]], result), cls='films')]
+            Div(*film_figures(detector, cases[_chosen(result, cases, films)], result), cls='films')]
         if f['left_out']: parts += [P(f"{len(f['left_out'])} films left out:"), *[P(f"{Path(o['path']).name}: {o['error']}") for o in f['left_out']]]
     page = Html(Head(Meta(charset='utf-8'), Title(title), Style(_css)), Body(H1(title), html_table(compare_table(results)), *parts,
         P(f'swssl_nb {__version__}. For research; not a medical device.')))
     path = Path(path); path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('<!doctype html>\n' + to_xml(page), encoding='utf-8')
-    return path
+    return write_whole(path, '<!doctype html>\n' + to_xml(page), 'name a file in a folder that can be written')
