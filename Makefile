@@ -41,7 +41,7 @@ $(INSTALLED): settings.ini setup.py .ci/install.py
 	@$(PYTHON) .ci/install.py
 
 demo: $(INSTALLED)
-	@$(RUN) $(VENV)/swssl_nb demo --out runs/demo
+	@$(RUN) $(VENV)/swssl_nb demo --out runs/demo --overwrite
 
 test: $(INSTALLED)
 	@$(RUN) $(VENV)/python .ci/check.py

@@ -36,6 +36,7 @@ from .evaluate import *
 from .peers import *
 from .card import *
 from .report import *
+from .runs import *
 from .demo import *
 
 # %% ../nbs/99_all.ipynb #cell-006
