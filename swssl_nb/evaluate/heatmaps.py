@@ -262,7 +262,7 @@ def box_figures(
         normal_patients.append(patient)
         comparable |= (views == view).any()
         for name,small in _box_maps(located).items():
-            codes[name].add(cooler_codes(inside[name], _means_of_view(small, boxes, views == view)))
+            codes[name].add(comparison_codes(inside[name], _means_of_view(small, boxes, views == view)))
     if not comparable: return None
     found = {name: coded_auroc(rows, lesion_patients, normal_patients) for name,rows in codes.items()}
     return _beside_brightness(**found)

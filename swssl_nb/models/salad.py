@@ -28,7 +28,8 @@ from .autoencoder import NewAutoencoder, as_input
 from .detector import PreprocessedImages
 from .engine import has_bf16
 from .instance_memory import InstanceMemory, contrast_loss
-from .salad_detector import ImageLoader, SaladHeatmap, SaladModel, SlotScore, encoded_slots, trained_slots
+from swssl_nb.models.salad_detector import (ImageLoader, SaladHeatmap, SaladModel, SlotScore, encoded_slots,
+    trained_slots)
 
 # %% ../../nbs/models/15_salad.ipynb #aa63da12
 @dataclass
@@ -163,6 +164,7 @@ class Centre(Callback):
     def before_fit(self):
         if self.loss_func.centre is None: self.loss_func.centre = self.model.encoded(self.learn.images).mean(0)
 
+# %% ../../nbs/models/15_salad.ipynb #ba50be88
 class Milestone(Callback):
     "Divide the learning rate by ten after some epochs"
     facts = ('after',)
@@ -207,17 +209,19 @@ class StartFromImages(Callback):
         if not hasattr(net, 'features'): raise InputError(f"the embedding of {net.name} cannot start from 'images'",
             do="choose 'random', or 'images' with an encoder")
 
-    @torch.no_grad()
-    def before_fit(self):
-        if not self.model.memory.first.isnan(): return
-        net,memory,images = self.model.net.eval(),self.model.memory,self.learn.images
-        net.scale.fill_(1)
-        scale, weight = image_directions(self._features(net, images).cpu(), net.dim)
-        net.scale.copy_(scale)
-        net.squeeze.weight.copy_(weight)
-        net.squeeze.bias.zero_()
-        memory.slots.copy_(self.model.encoded(images))
-        memory.first.copy_(mean_cosine(memory.slots))
+# %% ../../nbs/models/15_salad.ipynb #9de2483b
+@patch
+@torch.no_grad()
+def before_fit(self:StartFromImages):
+    if not self.model.memory.first.isnan(): return
+    net,memory,images = self.model.net.eval(),self.model.memory,self.learn.images
+    net.scale.fill_(1)
+    scale, weight = image_directions(self._features(net, images).cpu(), net.dim)
+    net.scale.copy_(scale)
+    net.squeeze.weight.copy_(weight)
+    net.squeeze.bias.zero_()
+    memory.slots.copy_(self.model.encoded(images))
+    memory.first.copy_(mean_cosine(memory.slots))
 
 # %% ../../nbs/models/15_salad.ipynb #47200468
 @patch
@@ -268,6 +272,7 @@ def _check_salad(cases, bs):
     if abnormal: raise InputError(f'{abnormal} of the training images are abnormal', do='pass cases.normals()')
     if bs < 2: raise InputError('a batch holds at least 2 images')
 
+# %% ../../nbs/models/15_salad.ipynb #076730a6
 def _square(preprocess):
     "A `Preprocess` from what the learner was given; `InputError` where it is not square"
     if not isinstance(preprocess, Preprocess): preprocess = Preprocess(preprocess)
@@ -351,6 +356,7 @@ def _learner_parts(settings):
     return dict(net=net, preprocess=preprocess, objective=objective, cbs=_start_parts(settings),
         augment=augment and getattr(Augment, augment)(), **_chosen(settings, 'bs'))
 
+# %% ../../nbs/models/15_salad.ipynb #39bbe768
 def _start_parts(settings):
     "Callbacks of a start from the images and of a rest"
     start = _by_name('start', settings.get('start') or 'random', dict(random=[], images=[StartFromImages()]))
@@ -374,6 +380,7 @@ def salad_recipe(
     fit = _chosen(settings, 'rounds', 'epochs', 'lr', 'wd', 'milestone')
     return dict(learner=_learner_parts(settings), fit=fit, detector=_detector_parts(settings))
 
+# %% ../../nbs/models/15_salad.ipynb #97726faf
 def train_salad(
     recipe, # `Recipe` of SALAD
     cases:Cases, # Normal images to learn from
