@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['bench', 'add_bench']
 
-# %% ../../nbs/cli/05_bench.ipynb #c63ed2a1
+# %% ../../nbs/cli/05_bench.ipynb #71782560
 from ..core import write_json
 from .arguments import add_command, add_running
 
-# %% ../../nbs/cli/05_bench.ipynb #efb4aa13
+# %% ../../nbs/cli/05_bench.ipynb #da38334a
 _printed = ('same_encoder_ratio', 'default_ratio', 'seconds_per_image', 'bank_ratio', 'peak_share')
 
 def _lines(name, figure):
@@ -19,7 +19,7 @@ def _lines(name, figure):
         low, high = one['spread']
         yield f"{name.replace('_', ' ')} {one['value']:.3g} [{low:.3g}, {high:.3g}] {precision}".rstrip()
 
-# %% ../../nbs/cli/05_bench.ipynb #7151bcc2
+# %% ../../nbs/cli/05_bench.ipynb #23e134b4
 def bench(args):
     "Time every fast way beside the plain one, on this machine"
     from swssl_nb.deploy.bench import bench as measure
@@ -31,7 +31,7 @@ def bench(args):
     print('{cpu}, {threads} threads'.format(**measured['machine']))
     if target: print(write_json(target, measured))
 
-# %% ../../nbs/cli/05_bench.ipynb #3d850d14
+# %% ../../nbs/cli/05_bench.ipynb #b9ca575f
 def add_bench(
     commands # What `add_subparsers` of argparse gave
 ):

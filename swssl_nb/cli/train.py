@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['old_options', 'training_recipe', 'train', 'add_train']
 
-# %% ../../nbs/cli/01_train.ipynb #3f2a041d
+# %% ../../nbs/cli/01_train.ipynb #04495de8
 import argparse
 from ..core import InputError
 from ..models.recipes import dbt_lr, default_recipe, defaults, presets, read_settings, recipes
 from .arguments import add_command, add_data, add_running, read_cases
 
-# %% ../../nbs/cli/01_train.ipynb #648b9998
+# %% ../../nbs/cli/01_train.ipynb #db89e624
 old_options = [ # option, kind or choices, setting of the recipe
     ('train', ('lesion', 'swssl', 'both'), 'objective'),
     ('reach', int, 'search_radius'),
@@ -46,7 +46,7 @@ old_options = [ # option, kind or choices, setting of the recipe
     ('percentiles', str, 'percentiles'),
 ]
 
-# %% ../../nbs/cli/01_train.ipynb #3b490fc4
+# %% ../../nbs/cli/01_train.ipynb #6e22a9db
 old_choices = dict(method=('swssl', 'salad'), preset=('chest', 'dbt', 'quick'), schedule=('paper', 'quick'),
     score=('ours', 'paper', 'official', 'released', 'weighted', 'aided'))
 
@@ -59,7 +59,7 @@ def _add_old(p):
         if kind is bool: how = dict(action='store_true', default=None)
         p.add_argument(f"--{name.replace('_', '-')}", dest=f'old_{name}', help=argparse.SUPPRESS, **how)
 
-# %% ../../nbs/cli/01_train.ipynb #f3395c9c
+# %% ../../nbs/cli/01_train.ipynb #03684861
 def _old_swssl(args):
     "The recipe of SWSSL that the options of before stand for"
     names = {'paper': 'swssl-paper', 'official': 'swssl-official', 'released': 'swssl-official'}
@@ -72,7 +72,7 @@ def _old_salad(args):
     length = {name: named.settings[name] for name in ('rounds', 'epochs')}
     return recipes['salad-paper'].change(**length)
 
-# %% ../../nbs/cli/01_train.ipynb #ed006667
+# %% ../../nbs/cli/01_train.ipynb #dc7539b7
 def _named_recipe(args):
     "The recipe before any setting of it is changed"
     method = args.method or args.old_method
@@ -84,7 +84,7 @@ def _named_recipe(args):
         raise InputError('two recipes are given', do='leave out --score and --schedule, or --recipe')
     return recipe
 
-# %% ../../nbs/cli/01_train.ipynb #65020582
+# %% ../../nbs/cli/01_train.ipynb #b601aac1
 def _refuse_other(option, setting, method):
     "`InputError` where an option belongs to the other method"
     if setting in defaults[method]: return
@@ -100,7 +100,7 @@ def _old_score(args, method):
         raise InputError(f'{method} has no score {score!r}', do=f"choose one of {', '.join(scores)}")
     return dict(score=score) if method == 'salad' else {}
 
-# %% ../../nbs/cli/01_train.ipynb #0b48ec34
+# %% ../../nbs/cli/01_train.ipynb #d1c5394d
 def _typed(name, text, method):
     "A setting that is given as text, as `--size 1024,768`"
     return read_settings([f'{name}={text}'], method)[name]
@@ -117,7 +117,7 @@ def _given(args, method):
         given[setting] = _typed(setting, value, method) if setting in ('size', 'percentiles') else value
     return given
 
-# %% ../../nbs/cli/01_train.ipynb #784591ed
+# %% ../../nbs/cli/01_train.ipynb #f53ce83b
 def _preset(args, objective):
     "The settings of `--preset`"
     if args.old_preset is None: return {}
@@ -131,7 +131,7 @@ def _refuse_old_other(args, method):
         if getattr(args, f'old_{name}') is not None and method != owner:
             raise InputError(f'--{name} belongs to {owner}, not to {method}', do='leave it out')
 
-# %% ../../nbs/cli/01_train.ipynb #2938f269
+# %% ../../nbs/cli/01_train.ipynb #77479d41
 def _is_pair(value, kinds):
     "Whether these are two numbers of these kinds"
     return isinstance(value, tuple) and len(value) == 2 and all(isinstance(o, kinds) for o in value)
@@ -144,7 +144,7 @@ def _check_preprocess(settings):
     if percentiles is not None and not _is_pair(percentiles, (int, float)):
         raise InputError(f'the percentiles are LOW,HIGH, not {percentiles!r}', do='give two numbers, as 0.5,99.5')
 
-# %% ../../nbs/cli/01_train.ipynb #dfabb1bb
+# %% ../../nbs/cli/01_train.ipynb #c8bdf36b
 def _check(settings):
     "`InputError` where settings are not possible"
     _check_preprocess(settings)
@@ -157,7 +157,7 @@ def _check(settings):
         raise InputError('lesion_score and image_distance need standardised distances',
             do='leave them (--weight, --whole) out, or choose another recipe')
 
-# %% ../../nbs/cli/01_train.ipynb #a1817bcf
+# %% ../../nbs/cli/01_train.ipynb #af02c97d
 def training_recipe(
     args # Arguments of `swssl_nb train`
 ): # `Recipe`; `InputError` where an option belongs to the other method, or is not possible
@@ -170,14 +170,14 @@ def training_recipe(
     _check(recipe.settings)
     return recipe
 
-# %% ../../nbs/cli/01_train.ipynb #a7f7cf18
+# %% ../../nbs/cli/01_train.ipynb #f2e04d09
 def _split_name(args, cases):
     "Who made the split"
     from swssl_nb.report.records import has_official_split
     if args.split: return 'by a table'
     return 'official' if has_official_split(cases) else 'by patient'
 
-# %% ../../nbs/cli/01_train.ipynb #ec21c88e
+# %% ../../nbs/cli/01_train.ipynb #4ee5a726
 def _card_settings(args, recipe, split):
     "setting -> value for the model card: how the run was made, and what of the recipe was changed"
     named = recipes[recipe.name].settings
@@ -188,7 +188,7 @@ def _card_settings(args, recipe, split):
     if not args.split: split = f'{split}, seed {args.seed}'
     return dict(method=recipe.method, recipe=recipe.name, **changed, **chosen, split=split)
 
-# %% ../../nbs/cli/01_train.ipynb #badaad91
+# %% ../../nbs/cli/01_train.ipynb #549d39c8
 def _read_parts(args, cases):
     "(train, valid, test) `Cases`, by the table that the user gave or by the set"
     from swssl_nb.report.records import split_cases
@@ -198,7 +198,7 @@ def _read_parts(args, cases):
     if args.split: return cases.split_as(args.split)
     return split_cases(cases, args.seed, args.valid, args.test)
 
-# %% ../../nbs/cli/01_train.ipynb #7e9a3de8
+# %% ../../nbs/cli/01_train.ipynb #77266808
 def _fit_by(recipe, args):
     "Function for `train_run`: from normal images to learn from and to calibrate on to a learner and a detector"
     more = {}
@@ -212,7 +212,7 @@ def _fit_by(recipe, args):
         return learn, learn.detector(**recipe.detector)
     return fit
 
-# %% ../../nbs/cli/01_train.ipynb #44b44be4
+# %% ../../nbs/cli/01_train.ipynb #f21d8ad2
 def train(args):
     "Learn from the normal images of a data set"
     recipe = training_recipe(args)
@@ -225,7 +225,7 @@ def train(args):
     train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
         _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
 
-# %% ../../nbs/cli/01_train.ipynb #ea42f435
+# %% ../../nbs/cli/01_train.ipynb #143b706b
 def _add_split(data):
     "Who is in which part"
     data.add_argument('--split', metavar='CSV',
@@ -235,7 +235,7 @@ def _add_split(data):
     data.add_argument('--valid', **share, help='of the patients, to calibrate on (0.2)')
     data.add_argument('--test', **share, help='of the patients, held back (0.2)')
 
-# %% ../../nbs/cli/01_train.ipynb #867cf149
+# %% ../../nbs/cli/01_train.ipynb #fb6eab59
 def _add_out(p):
     "The run folder"
     out = p.add_argument_group('run folder')
@@ -246,7 +246,7 @@ def _add_out(p):
     out.add_argument('--false-positive-rate', type=float, default=0.1, metavar='SHARE',
         help='of normal images that may be flagged (0.1)')
 
-# %% ../../nbs/cli/01_train.ipynb #9a0f631a
+# %% ../../nbs/cli/01_train.ipynb #443c1191
 def _add_recipe(p):
     "What is trained, and what scores"
     group = p.add_argument_group('recipe')
@@ -260,13 +260,13 @@ def _add_recipe(p):
         help='working size, N or H,W (1024, or 512 for small images; salad 256)')
     group.add_argument('--epochs', type=int, metavar='INT', help='how long; for salad, in each round')
 
-# %% ../../nbs/cli/01_train.ipynb #8f15e9ad
+# %% ../../nbs/cli/01_train.ipynb #d9426ef9
 def _recipe_list():
     "The recipes, a line each"
     lines = [f'  {name:15} {recipe.about}' for name,recipe in recipes.items()]
     return '\n'.join(['recipes:', *lines])
 
-# %% ../../nbs/cli/01_train.ipynb #c95f6742
+# %% ../../nbs/cli/01_train.ipynb #09b2d3ff
 def add_train(
     commands # What `add_subparsers` of argparse gave
 ):
