@@ -19,12 +19,12 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import Adam, SGD
-from fastai.torch_core import default_device, get_random_states, set_random_states, set_seed
+from fastai.torch_core import get_random_states, set_random_states, set_seed
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Subset
 from fastcore.basics import patch
 from fastprogress.fastprogress import progress_bar
-from .core import InputError, set_seeds
+from .core import InputError, choose_device, set_seeds
 from .datasets import patient_keys, refuse_shared_patients
 from .radiograph import Prepare
 from .windows import Grid, blank, neighbour_similarity, neighbours, to_heatmap
@@ -323,7 +323,7 @@ def _loaders(train, valid, bs, n_inp=5, each=2):
     load = lambda ds, bs, **kw: DataLoader(ds, bs=min(bs, max(len(ds), 1)), num_workers=0, n_inp=n_inp, **kw)
     alone = len(train) % bs == 1 and each == 1 and len(train) > bs
     learned = load(train, bs, shuffle=True, drop_last=alone) # first, for each loader draws its own seed
-    return DataLoaders(learned, *(load(o, _no_batch_of_one(len(o), bs, each)) for o in valid), device=default_device())
+    return DataLoaders(learned, *(load(o, _no_batch_of_one(len(o), bs, each)) for o in valid), device=choose_device())
 
 def both_losses(
     pred, # z1, z2, zn and the logits of the head
@@ -378,7 +378,7 @@ def _adapted(encoder, films, share, inversion, augment):
     "The encoder, its statistics moved towards the films as the two views of training show them"
     augment = augment or Augment.chest()
     seen = augment if inversion == 'none' else lambda x: augment(torch.cat([x, invert(x)]))
-    return adapt_norm(encoder.to(default_device()), films, share, seen)
+    return adapt_norm(encoder.to(choose_device()), films, share, seen)
 
 def _recipe(train, loss, lesion_weight, lr, opt_func):
     "Loss and optimiser of what learns"
@@ -396,7 +396,7 @@ def _possible(cases, valid, train, features, chunk, adapt, freeze_norm, precisio
     if not 0 <= adapt <= 1: raise InputError(f'adapt={adapt} is no share', do='give a number from 0 to 1')
     if precision not in ('fp32', 'int8'): raise InputError(f"precision is 'fp32' or 'int8', not {precision!r}")
     if precision == 'int8' and (train != 'lesion' or features == 'exact'): raise InputError('8-bit integers are for a frozen encoder and whole films', do="keep train='lesion' and features='dense'")
-    if precision == 'int8' and default_device().type != 'cpu': raise InputError('8-bit integers run on the CPU, and this is a GPU', do="precision='fp32', or default_device(False)")
+    if precision == 'int8' and choose_device().type != 'cpu': raise InputError('8-bit integers run on the CPU, and this is a GPU', do="precision='fp32', or default_device(False)")
     if chunk is not None and not freeze_norm: raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
 
 def _head_parts(films, watched, encoder, grid, features, bs, lesion, precision, hold, seed):
