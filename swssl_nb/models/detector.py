@@ -231,7 +231,7 @@ def heatmap(self:Detector,
     return next(self.stream([image], heatmaps=True, strict=True, progress=False)).heatmap
 
 # %% ../../nbs/models/06_detector.ipynb #cell-032
-run_format = 6 # raised when the files of a run change their meaning; `migrations` gets an entry then
+run_format = 7 # raised when the files of a run change their meaning; `migrations` gets an entry then
 
 def _renamed(old, names):
     "A dictionary with some of its keys under other names"
@@ -246,8 +246,8 @@ def _with_prefixes(arrays, prefixes):
     return out
 
 # %% ../../nbs/models/06_detector.ipynb #06e5f374
-def _scorers_from_5(settings, arrays):
-    "Scorers of a format 5 run of SWSSL, and the part of each that had its arrays before"
+def _scorers_from_6(settings, arrays):
+    "Scorers of a format 6 run of SWSSL, and the part of each that had its arrays before"
     memory,project = settings['memory'],arrays.get('memory.project')
     if memory['metric'] != 'l2':
         raise InputError(f"its distances are of the kind {memory['metric']!r}, which this version has not", do='train again')
@@ -263,9 +263,9 @@ def _scorers_from_5(settings, arrays):
 def _official(value): return 'official' if value == 'released' else value
 
 # %% ../../nbs/models/06_detector.ipynb #82fab34b
-def _swssl_from_5(settings, arrays):
+def _swssl_from_6(settings, arrays):
     "Settings and arrays of SWSSL"
-    found = _scorers_from_5(settings, arrays)
+    found = _scorers_from_6(settings, arrays)
     grid = dict(settings['grid'], edge=_official(settings['grid']['edge']))
     new = dict(encoder=settings['encoder'], grid=grid, features=settings['features'],
         pool=dict(name='top_fraction', fraction=settings['top']), scorers=[o for _,o in found])
@@ -273,20 +273,25 @@ def _swssl_from_5(settings, arrays):
     arrays = _with_prefixes(arrays, {**prefixes, 'int8': 'engine'})
     return new, _renamed(arrays, {'scorers.0.usable': 'scorers.0.valid_mask'})
 
-def _salad_from_5(settings, arrays): return dict(settings, rule=_official(settings['rule'])), arrays
+def _salad_from_6(settings, arrays): return dict(settings, rule=_official(settings['rule'])), arrays
 
-_methods_from_5 = dict(swssl=_swssl_from_5, salad=_salad_from_5)
+_methods_from_6 = dict(swssl=_swssl_from_6, salad=_salad_from_6)
 
 def _from_5(meta, arrays):
     "A run of format 5 as one of format 6"
+    if meta['calibration'] is not None: meta = dict(meta, calibration=dict(meta['calibration'], scored_on=None))
+    return meta, arrays
+
+def _from_6(meta, arrays):
+    "A run of format 6 as one of format 7"
     meta = _renamed(meta, dict(prepare='preprocess'))
     if meta.get('calibration') is not None:
-        meta['calibration'] = dict(_renamed(meta['calibration'], dict(left_out='skipped')), scored_on=None)
-    change = _methods_from_5.get(meta['method'])
+        meta['calibration'] = _renamed(meta['calibration'], dict(left_out='skipped'))
+    change = _methods_from_6.get(meta['method'])
     if change: meta['settings'],arrays = change(meta['settings'], arrays)
     return meta, arrays
 
-migrations = {5: _from_5} # format -> function from (what `detector.json` holds, arrays) to those of the next format
+migrations = {5: _from_5, 6: _from_6} # format -> function from (what `detector.json` holds, arrays) to those of the next format
 
 # %% ../../nbs/models/06_detector.ipynb #d9db07aa
 def _check_format(meta, run):
