@@ -90,9 +90,7 @@ def _check_places(out, names, overwrite):
 def _write_report(page, results, detectors, cases):
     "The HTML page that compares the methods"
     from swssl_nb.report.html import report
-    from swssl_nb.report.targets import written_whole
-    with written_whole(page) as part: report(results, detectors, cases, part, title='swssl_nb demo: phantoms')
-    print(page)
+    print(report(results, detectors, cases, page, title='swssl_nb demo: phantoms'))
 
 # %% ../../nbs/cli/04_demo.ipynb #d51597e0
 def run_demo(

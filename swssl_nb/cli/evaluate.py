@@ -35,11 +35,11 @@ def report(args):
     "Evaluate a trained run and write the HTML report"
     from swssl_nb.report.html import report as write_report
     from swssl_nb.report.runs import renew_card
-    from swssl_nb.report.targets import check_target, written_whole
+    from swssl_nb.report.targets import check_target
     target = check_target(args.out)
     detector, result, cases = _evaluated(args)
     renew_card(args.run, result)
-    with written_whole(target) as part: write_report([result], [detector], cases, part)
+    write_report([result], [detector], cases, target)
     print(target)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #5ee2ce7a

@@ -9,7 +9,7 @@ __all__ = ['unique_names', 'named_images', 'load_detector', 'write_heatmap', 'sc
 import csv, os, sys, time, unicodedata
 from collections import Counter
 from pathlib import Path
-from ..core import InputError
+from ..core import InputError, written_whole
 from .arguments import add_command, add_running
 
 # %% ../../nbs/cli/02_score.ipynb #864d3bb1
@@ -68,7 +68,6 @@ def write_heatmap(
     import tifffile
     from PIL import Image
     from swssl_nb.report.figures import light, overlay
-    from swssl_nb.report.targets import written_whole
     drawn = Image.fromarray(overlay(scored.radiograph, light(detector, scored.heatmap)))
     with written_whole(folder/f'{name}.heatmap.png') as part: drawn.save(part, 'PNG')
     with written_whole(folder/f'{name}.heatmap.tif') as part:
@@ -106,7 +105,6 @@ def _print_drift(detector, sample):
 def _score_into(target, detector, images, folder, strict):
     "Write the table, and heatmaps into `folder`; the number of images without a score, and the `Sample` of their drift"
     from swssl_nb.evaluate.calibrate import Sample
-    from swssl_nb.report.targets import written_whole
     sample, names = Sample(), iter([name for _,name in images])
     def each(scored):
         name = next(names)

@@ -6,13 +6,13 @@
 __all__ = ['random_state', 'set_random_state', 'images_digest', 'write_checkpoint', 'read_checkpoint', 'Checkpoint']
 
 # %% ../../nbs/models/16_resume.ipynb #cell-003
-import hashlib, json, os
+import hashlib, json
 from pathlib import Path
 import numpy as np, torch
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.torch_core import get_random_states, set_random_states
 from fastcore.basics import patch
-from ..core import InputError
+from ..core import InputError, written_whole
 from .salad import LossPart
 
 # %% ../../nbs/models/16_resume.ipynb #cell-005
@@ -45,12 +45,7 @@ def write_checkpoint(
     "Write it whole or not at all"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    with open(part, 'wb') as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    with written_whole(path) as part: torch.save(state, part)
 
 # %% ../../nbs/models/16_resume.ipynb #66e1b318
 def read_checkpoint(

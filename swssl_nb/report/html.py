@@ -14,10 +14,9 @@ from fastcore.xml import (Body, Div, FT, H1, H2, Figcaption, Figure, Head, Html,
 from matplotlib import pyplot as plt
 from PIL import Image
 from .. import __version__
-from ..core import InputError
+from ..core import InputError, written_whole
 from ..evaluate.calibrate import *
 from ..evaluate.result import Result, compare_table
-from .card import write_whole
 from .figures import light, overlay
 
 # %% ../../nbs/report/02_html.ipynb #ab9e7dc5
@@ -180,4 +179,6 @@ def report(
         Body(H1(title), html_table(compare_table(results)), *parts, about))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_whole(path, '<!doctype html>\n' + to_xml(page), 'name a file in a folder that can be written')
+    with written_whole(path, do='name a file in a folder that can be written') as part:
+        part.write_text('<!doctype html>\n' + to_xml(page), encoding='utf-8')
+    return path
