@@ -14,7 +14,8 @@ MAX_PICTURE, MAX_NOTEBOOK = 200_000, 2_000_000 # bytes
 MAX_WIDTH, MAX_LINES = 120, 40 # characters of a line of code, lines of a code cell
 SHORT_LINES, SHORT_CHARACTERS, SHORT_SHARE = 15, 600, 0.9 # this share of the code cells stays below both
 MAX_PARAMETERS = 10
-FOLDERS = ['', 'data', 'phantom', 'models', 'evaluate', 'deploy', 'report', 'cli', 'tutorials', 'results'] # above to below
+# from above to below
+FOLDERS = ['', 'data', 'phantom', 'models', 'evaluate', 'deploy', 'report', 'cli', 'tutorials', 'results']
 WORKERS = min(os.cpu_count(), 4)
 CHECKS = []
 
@@ -44,7 +45,10 @@ def copy_to(folder):
         shutil.copy2(ROOT/o, folder/o)
 
 
-def cells(path, kind='code'): return [(i, o) for i, o in enumerate(json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']) if o['cell_type'] == kind]
+def cells(path, kind='code'):
+    "(number, cell) of a notebook's cells of one kind"
+    found = json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']
+    return [(i, cell) for i, cell in enumerate(found) if cell['cell_type'] == kind]
 
 
 def source(cell): return ''.join(cell['source'])
@@ -59,14 +63,20 @@ def syntax_trees():
         if p.endswith('.py'): yield p, ast.parse((ROOT/p).read_text(encoding='utf-8'))
 
 
+def printed(cell):
+    "The texts that a cell has printed or shown"
+    for out in cell.get('outputs', []):
+        yield ''.join(out.get('text', ''))
+        yield from (''.join(data) for kind, data in out.get('data', {}).items() if kind.startswith('text/'))
+
+
 def texts():
     "(place, text) of every file; of a notebook its cells and the text that they print"
     for p in files():
         if p in ('LICENSE',): continue
         if p.endswith('.ipynb'):
-            for i, o in cells(p) + cells(p, 'markdown'):
-                outs = [u for k in o.get('outputs', []) for u in [k.get('text', ''), *(v for m, v in k.get('data', {}).items() if m.startswith('text/'))]]
-                yield f'{p} cell {i}', '\n'.join([source(o), *(''.join(u) for u in outs)])
+            for i, cell in cells(p) + cells(p, 'markdown'):
+                yield f'{p} cell {i}', '\n'.join([source(cell), *printed(cell)])
         else:
             try: yield p, (ROOT/p).read_text(encoding='utf-8')
             except UnicodeDecodeError: pass
@@ -78,7 +88,7 @@ def none_of(found, what): assert not found, f'{what}:\n' + '\n'.join(found[:20])
 # --- the house
 
 def run_in_copy(command, folder):
-    "Run an nbdev command in a copy of the project. A notebook that nbdev cannot read is only a warning to it, a failure to us"
+    "Run an nbdev command in a copy of the project. To nbdev a notebook that it cannot read is only a warning"
     env = {k: v for k, v in os.environ.items() if k != 'IN_TEST'} # nbdev's commands do nothing where it is set
     r = subprocess.run([BIN/command], cwd=folder, env=env, capture_output=True, text=True)
     assert r.returncode == 0 and 'UserWarning' not in r.stderr, f'{command}: {r.stdout[-1000:]}{r.stderr[-3000:]}'
@@ -194,24 +204,41 @@ def learners_and_detectors():
 @check
 def learners_have_few_parameters():
     "Parts are composed: no learner and no detector takes more than ten parameters, beside `self` and `**kwargs`"
-    made = {name: [a.arg for a in f.args.args + f.args.kwonlyargs if a.arg != 'self'] for name, f in learners_and_detectors()}
-    assert {'swssl_learner', 'salad_learner', 'SwsslDetector'} <= set(made), f'found only {sorted(made)}'
-    none_of([f'{name}: {len(o)}' for name, o in made.items() if len(o) > MAX_PARAMETERS], f'more than {MAX_PARAMETERS} parameters')
+    number = {}
+    for name, f in learners_and_detectors():
+        number[name] = sum(a.arg != 'self' for a in f.args.args + f.args.kwonlyargs)
+    assert {'swssl_learner', 'salad_learner', 'SwsslDetector'} <= set(number), f'found only {sorted(number)}'
+    found = [f'{name}: {n}' for name, n in number.items() if n > MAX_PARAMETERS]
+    none_of(found, f'more than {MAX_PARAMETERS} parameters')
+
+
+PICKLERS = ('pickle', 'dill', 'cloudpickle', 'joblib', 'shelve')
+
+
+def name_of(f): return f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '')
+
+
+def has_on(call, key): return any(k.arg == key and getattr(k.value, 'value', None) is True for k in call.keywords)
+
+
+def reads_pickle(node):
+    "Whether a node of a syntax tree reads a pickle, or imports what does"
+    if isinstance(node, ast.ImportFrom):
+        return node.module in PICKLERS and any('load' in a.name or a.name == 'Unpickler' for a in node.names)
+    if not isinstance(node, ast.Call): return False
+    name = name_of(node.func)
+    owner = name_of(node.func.value) if isinstance(node.func, ast.Attribute) else ''
+    if owner == 'torch' and name == 'load': return not has_on(node, 'weights_only')
+    if owner in PICKLERS: return name in ('load', 'loads', 'Unpickler', 'open')
+    return name in ('load_learner', 'read_pickle') or has_on(node, 'allow_pickle')
 
 
 @check
 def nothing_is_unpickled():
     "No pickle is read, whoever reads it: torch.load with weights_only=True alone"
-    def name(f): return f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '')
-    def owner(f): return name(f.value) if isinstance(f, ast.Attribute) else ''
-    def on(call, key): return any(k.arg == key and getattr(k.value, 'value', None) is True for k in call.keywords)
-    def bad(o):
-        if isinstance(o, ast.ImportFrom): return o.module in ('pickle', 'dill', 'cloudpickle', 'joblib') and any('load' in a.name or a.name == 'Unpickler' for a in o.names)
-        if not isinstance(o, ast.Call): return False
-        if owner(o.func) == 'torch' and name(o.func) == 'load': return not on(o, 'weights_only')
-        if owner(o.func) in ('pickle', 'dill', 'cloudpickle', 'joblib', 'shelve'): return name(o.func) in ('load', 'loads', 'Unpickler', 'open')
-        return name(o.func) in ('load_learner', 'read_pickle') or on(o, 'allow_pickle')
-    none_of([f'{where}: {ast.unparse(o)[:100]}' for where, tree in syntax_trees() for o in ast.walk(tree) if bad(o)], 'reads a pickle')
+    found = [f'{where}: {ast.unparse(node)[:100]}' for where, tree in syntax_trees()
+             for node in ast.walk(tree) if reads_pickle(node)]
+    none_of(found, 'reads a pickle')
 
 
 @check
@@ -234,13 +261,15 @@ def notebooks_read_well():
         if (size := (ROOT/p).stat().st_size) > MAX_NOTEBOOK: found.append(f'{p}: {size} bytes')
         if Path(p).name.startswith(('_', '.')): found.append(f'{p}: nbdev skips this name')
         first = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells'][0]
-        if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)): found.append(f'{p}: begins with no "# name" and "> one line"')
+        if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)):
+            found.append(f'{p}: begins with no "# name" and "> one line"')
         for i, cell in cells(p):
             if re.search(r'skip_exec', source(cell)): found.append(f'{p} cell {i}: skip_exec')
             for out in cell['outputs']:
                 if out['output_type'] == 'error': found.append(f"{p} cell {i}: stored error {out['ename']}")
-                for kind, data in out.get('data', {}).items():
-                    if kind.startswith('image/') and (size := len(''.join(data)) * 3 // 4) > MAX_PICTURE: found.append(f'{p} cell {i}: picture of {size} bytes')
+                images = [data for kind, data in out.get('data', {}).items() if kind.startswith('image/')]
+                sizes = [len(''.join(data)) * 3 // 4 for data in images]
+                found += [f'{p} cell {i}: an image of {size} bytes' for size in sizes if size > MAX_PICTURE]
     none_of(found, 'notebooks')
 
 
@@ -248,6 +277,10 @@ def notebooks_read_well():
 def cells_are_short():
     "No line of code over 120 characters, no cell over 40 lines, nine of ten under 15 lines and 600 characters"
     found, short = [], []
+    for p in files():
+        if not re.fullmatch(r'(\.ci/)?\w+\.py', p): continue # what no notebook makes
+        text = (ROOT/p).read_text(encoding='utf-8')
+        found += [f'{p}: {line[:60]}...' for line in text.splitlines() if len(line) > MAX_WIDTH]
     for p in notebooks():
         for i, cell in cells(p):
             lines = source(cell).splitlines()
@@ -257,17 +290,32 @@ def cells_are_short():
             short.append(len(lines) < SHORT_LINES and len(source(cell)) < SHORT_CHARACTERS)
     none_of(found, 'cells too long to read')
     share = sum(short)/len(short)
-    assert share >= SHORT_SHARE, f'{share:.1%} of {len(short)} code cells are under {SHORT_LINES} lines and {SHORT_CHARACTERS} characters, {SHORT_SHARE:.0%} should be'
+    limit = f'under {SHORT_LINES} lines and {SHORT_CHARACTERS} characters'
+    assert share >= SHORT_SHARE, f'{share:.1%} of {len(short)} code cells are {limit}, {SHORT_SHARE:.0%} should be'
 
 
 # The field's words, one each. Left of the colon what is not written, right of it what is.
-GLOSSARY = {r'films?': 'image', r'pictures?': 'image, or figure', r'strang(?:e|er|est)': 'abnormal, anomaly score', r'sick': 'abnormal',
-            r'lit': 'above the threshold', r'heat': 'heatmap', r'witness(?:es)?': 'scorer', r'trivial': 'confounder', r'usable': 'valid mask',
-            r'peers?': 'baseline', r'prepar(?:e|ed|es|ing)': 'preprocess', r'left[ _]out': 'skipped', r'reach(?= *=)': 'search radius',
-            r'patches': 'windows'}
-# Where older words are read: runs and tables that were written with them, options that are still accepted, labels of others
-OLD_WORDS = {'models/06_detector': {'films', 'usable', 'prepare', 'left_out', 'heat'}, 'report/01_card': {'films', 'prepare', 'left_out'},
-             'cli/01_train': {'reach'}, 'data/04_tables': {'sick'}}
+GLOSSARY = {
+    r'films?': 'image',
+    r'pictures?': 'image, or figure',
+    r'strang(?:e|er|est)': 'abnormal, anomaly score',
+    r'sick': 'abnormal',
+    r'lit': 'above the threshold',
+    r'heat': 'heatmap',
+    r'witness(?:es)?': 'scorer',
+    r'trivial': 'confounder',
+    r'usable': 'valid mask',
+    r'peers?': 'baseline',
+    r'prepar(?:e|ed|es|ing)': 'preprocess',
+    r'left[ _]out': 'skipped',
+    r'reach(?= *=)': 'search radius',
+    r'patches': 'windows'}
+# Where older words are read: runs and tables that were written with them, options still accepted, labels of others
+OLD_WORDS = {
+    'models/06_detector': {'films', 'usable', 'prepare', 'left_out', 'heat'},
+    'report/01_card': {'films', 'prepare', 'left_out'},
+    'cli/01_train': {'reach'},
+    'data/04_tables': {'sick'}}
 
 
 @check
@@ -279,7 +327,8 @@ def words_are_those_of_the_field():
     found = []
     for path, place, text in pages:
         allowed = OLD_WORDS.get(path.removeprefix('nbs/').removesuffix('.ipynb'), set())
-        found += [f'{place}: {text[max(m.start()-30, 0):m.end()+20]!r}' for m in word.finditer(text) if m[0] not in allowed]
+        wrong = [m for m in word.finditer(text) if m[0] not in allowed]
+        found += [f'{place}: {text[max(m.start()-30, 0):m.end()+20]!r}' for m in wrong]
     none_of(found, 'not a word of the glossary (GLOSSARY in .ci/check.py says which is)')
 
 
@@ -287,7 +336,8 @@ def words_are_those_of_the_field():
 def import_is_light():
     "`import swssl_nb` brings neither torch nor fastai"
     heavy = "print(*[o for o in ('torch', 'fastai', 'timm', 'numpy', 'pandas', 'matplotlib') if o in sys.modules])"
-    r = subprocess.run([sys.executable, '-c', f'import swssl_nb, sys; {heavy}'], cwd=ROOT, capture_output=True, text=True)
+    program = f'import swssl_nb, sys; {heavy}'
+    r = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr[-2000:]
     assert not r.stdout.strip(), f'import swssl_nb imports {r.stdout.strip()}'
 
@@ -315,13 +365,22 @@ def kill(p):
     except ProcessLookupError: pass
 
 
-running = {}
+running = {} # notebook -> its process and when it started
+
+
+def start_notebook(path, cache):
+    "The process that tests a notebook, slow cells included"
+    threads = str(max(1, os.cpu_count() // WORKERS))
+    env = dict(os.environ, SWSSL_NB_CACHE=cache)
+    env.update(dict.fromkeys(('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), threads))
+    return subprocess.Popen([BIN/'nbdev_test', '--path', path, '--flags', 'slow'], cwd=ROOT, env=env,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, errors='replace', start_new_session=True)
+
+
 def run_notebook(path, cache):
     "As nbdev_test runs it, with the slow cells. Returns None, or what went wrong"
-    threads = str(max(1, os.cpu_count() // WORKERS))
-    env = dict(os.environ, SWSSL_NB_CACHE=cache, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
-    p = subprocess.Popen([BIN/'nbdev_test', '--path', path, '--flags', 'slow'], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', start_new_session=True)
+    p = start_notebook(path, cache)
     running[path] = p, time.time()
     try: out, late = p.communicate(timeout=TIMEOUT)[0], ''
     except subprocess.TimeoutExpired:
@@ -348,6 +407,10 @@ def say(name, problem, start):
     return not problem
 
 
+def still_running():
+    return ', '.join(f'{Path(path).stem} for {time.time() - start:.0f} s' for path, (_, start) in list(running.items()))
+
+
 def run_notebooks(names):
     "The long ones first, a few at a time; says how each ended, and every minute what still runs"
     results = []
@@ -359,7 +422,7 @@ def run_notebooks(names):
             while left:
                 done, left = wait(left, timeout=60, return_when=FIRST_COMPLETED)
                 results += [say(*o.result()) for o in done]
-                if not done: print('     ...      ', ', '.join(f'{Path(o).stem} for {time.time() - t:.0f} s' for o, (_, t) in list(running.items())), flush=True)
+                if not done: print('     ...      ', still_running(), flush=True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for p, _ in list(running.values()): kill(p)
@@ -378,7 +441,8 @@ def main(words):
             results.append(say(f.__name__.replace('_', ' '), run_check(f), start))
     names = [] if house else [o for o in notebooks() if wanted(o)]
     if names:
-        print(f"{len(names)} notebooks, {WORKERS} at a time; real images: {os.environ.get('SWSSL_NB_DATA') or 'none here, tests with them are skipped'}", flush=True)
+        data = os.environ.get('SWSSL_NB_DATA') or 'none here, tests with them are skipped'
+        print(f'{len(names)} notebooks, {WORKERS} at a time; real images: {data}', flush=True)
         results += run_notebooks(names)
         start, new = time.time(), sorted(set(files()) - before)
         results.append(say('notebooks leave no file behind', '\n'.join(new), start))
