@@ -31,7 +31,8 @@ from .models.windows import Grid
 from .models.augment import Augment
 from .models.encoder import Encoder
 from .models.engine import engine
-from .models.detector import Detector, PreprocessedImages
+from .models.detector import Detector
+from .data.cache import PreprocessedImages
 
 # %% ../nbs/99_all.ipynb #6c21aedc
 from .models.scorers import ImageDistance, NormalStatistics, OfficialScore, TopFraction, WindowDistance

@@ -16,46 +16,104 @@ from fastprogress.fastprogress import progress_bar
 from ..core import *
 from .cache import file_sha256
 
-# %% ../../nbs/data/10_download.ipynb #cell-008
-def _blocks(r, rest):
+# %% ../../nbs/data/10_download.ipynb #6adfe2a6
+def _bytes_in(part): return part.stat().st_size if part.exists() else 0
+
+# %% ../../nbs/data/10_download.ipynb #5b843d89
+def _blocks(response, rest):
     "1 MB blocks of a response, with a progress bar where the length is known"
-    blocks = iter(lambda: r.read(2**20), b'')
+    blocks = iter(lambda: response.read(2**20), b'')
     return blocks if rest is None else progress_bar(blocks, total=-(-rest//2**20), leave=False)
 
+# %% ../../nbs/data/10_download.ipynb #2f452e2d
+def _check_lengths(url, part, rest, whole, size):
+    "`InputError` where a file is not of the promised size, or does not fit; lengths in bytes, None where unknown"
+    if size is not None and whole not in (None, size):
+        raise InputError(f'has {whole:,} bytes on the server, {size:,} were promised', url, 'ask its owner')
+    free = shutil.disk_usage(part.parent).free
+    if rest and rest>free:
+        raise InputError(f'{rest/1e9:.3g} GB are to come, {free/1e9:.3g} GB are free', part, 'make room')
+
+# %% ../../nbs/data/10_download.ipynb #0b38f055
+def _lengths(response, start):
+    "Bytes that a response brings, and those of the whole file; None where the server does not say"
+    rest = response.headers['Content-Length']
+    return (None,None) if rest is None else (int(rest), start + int(rest))
+
+# %% ../../nbs/data/10_download.ipynb #a1d46024
+def _receive(response, start, url, part, note, known, size):
+    "Write a response to `part`, from byte `start`; True where the file is then whole"
+    if response.status!=206: start = 0
+    rest,whole = _lengths(response, start)
+    _check_lengths(url, part, rest, whole, size)
+    known.update(tag=response.headers['ETag'] or response.headers['Last-Modified'], size=whole)
+    write_json(note, known)
+    with open(part, 'ab' if start else 'wb') as file:
+        for block in _blocks(response, rest): file.write(block)
+    return whole is None or part.stat().st_size==whole
+
+# %% ../../nbs/data/10_download.ipynb #cell-008
 def _go_on(url, part, note, known, size):
     "Fetch what is missing over one connection; True where the file is then whole"
-    start = part.stat().st_size if known.get('tag') and part.exists() else 0
+    start = _bytes_in(part) if known.get('tag') else 0
     if start and start==known['size']: return True # killed between the last byte and the renaming
     headers = {'Range': f'bytes={start}-', 'If-Range': known['tag']} if start else {}
-    with urlopen(url, headers=headers, timeout=60) as r:
-        if r.status!=206: start = 0
-        rest = None if r.headers['Content-Length'] is None else int(r.headers['Content-Length'])
-        whole = None if rest is None else start + rest
-        if size is not None and whole not in (None, size): raise InputError(f'has {whole:,} bytes on the server, {size:,} were promised', url, 'ask its owner')
-        free = shutil.disk_usage(part.parent).free
-        if rest and rest>free: raise InputError(f'{rest/1e9:.3g} GB are to come, {free/1e9:.3g} GB are free', part, 'make room')
-        known.update(tag=r.headers['ETag'] or r.headers['Last-Modified'], size=whole); write_json(note, known)
-        with open(part, 'ab' if start else 'wb') as f:
-            for o in _blocks(r, rest): f.write(o)
-    return whole is None or part.stat().st_size==whole
+    with urlopen(url, headers=headers, timeout=60) as response:
+        return _receive(response, start, url, part, note, known, size)
+
+# %% ../../nbs/data/10_download.ipynb #5f91d9e6
+def _why_it_broke(error, url, part):
+    "What to say of a connection that failed; `InputError` where another try cannot help"
+    if isinstance(error, HTTPError):
+        if error.code>=500 or error.code in (408, 429): return f'server error {error.code}'
+        raise InputError(f'the server answers {error.code}', url, 'look whether its owner has moved it') from None
+    if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT):
+        raise InputError('the disk is full', part, 'make room, then it goes on') from None
+    return type(error).__name__
+
+# %% ../../nbs/data/10_download.ipynb #a5d2a85a
+def _try_once(url, part, note, known, size):
+    "Fetch what is missing over one connection; why it is not all there, or None"
+    try: return None if _go_on(url, part, note, known, size) else 'cut'
+    except (OSError, HTTPException) as e: return _why_it_broke(e, url, part)
 
 # %% ../../nbs/data/10_download.ipynb #cell-010
 def _fetch_part(url, part, note, known, size, tries, pause):
     "Fetch a file into `part`, over as many connections as it takes"
     failed = 0
     while True:
-        before,why = part.stat().st_size if part.exists() else 0,'cut'
-        try:
-            if _go_on(url, part, note, known, size): return
-        except HTTPError as e:
-            if e.code<500 and e.code not in (408, 429): raise InputError(f'the server answers {e.code}', url, 'look whether its owner has moved it') from None
-            why = f'server error {e.code}'
-        except (OSError, HTTPException) as e:
-            if getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT): raise InputError('the disk is full', part, 'make room, then it goes on') from None
-            why = type(e).__name__
-        failed = 0 if part.exists() and part.stat().st_size>before else failed + 1
-        if failed>=tries: raise InputError(f'the connection failed {tries} times in a row ({why})', url, 'try again later, it goes on where it stopped')
+        before = _bytes_in(part)
+        why = _try_once(url, part, note, known, size)
+        if why is None: return
+        failed = 0 if _bytes_in(part)>before else failed + 1
+        if failed>=tries:
+            what = f'the connection failed {tries} times in a row ({why})'
+            raise InputError(what, url, 'try again later, it goes on where it stopped')
         time.sleep(pause*2**failed)
+
+# %% ../../nbs/data/10_download.ipynb #ae6420b2
+def _known(note, url):
+    "What is noted of this address; of another one nothing holds"
+    known = read_json(note) if note.exists() else {}
+    return known if known.get('url')==url else dict(url=url)
+
+# %% ../../nbs/data/10_download.ipynb #4e4dbdfe
+def _check(file, where, promised, size, who):
+    "SHA-256 and bytes of a file; `InputError` where they are not what was promised ('' and None: nothing was)"
+    seen,n_bytes = file_sha256(file),file.stat().st_size
+    if promised in ('', seen) and size in (None, n_bytes): return seen,n_bytes
+    what = f'has SHA-256 {seen} and {n_bytes:,} bytes, which is not what {who}'
+    raise InputError(what, where, 'delete it and try again, or ask its owner')
+
+# %% ../../nbs/data/10_download.ipynb #74a3d689
+def _check_part(part, dest, url, *promise):
+    "`_check` of a file that has just come: it gets its name, or is deleted"
+    try: found = _check(part, url, *promise)
+    except InputError:
+        part.unlink()
+        raise
+    os.replace(part, dest)
+    return found
 
 # %% ../../nbs/data/10_download.ipynb #cell-012
 def fetch(
@@ -67,42 +125,84 @@ def fetch(
     pause:float=1 # Seconds before the first new try, doubled each time
 )->Path: # The file; `InputError` where it cannot be had, or is not what was promised
     "Fetch a file, resumed after a cut, checked by size and SHA-256"
-    dest = Path(dest); part,note = (dest.with_name(dest.name + o) for o in ('.part','.json'))
+    dest = Path(dest)
+    part,note = (dest.with_name(dest.name + ending) for ending in ('.part','.json'))
     dest.parent.mkdir(parents=True, exist_ok=True)
-    known = read_json(note) if note.exists() else {}
-    if known.get('url')!=url: known = dict(url=url)
-    new = not dest.exists()
-    if new: _fetch_part(url, part, note, known, size, tries, pause)
-    file = part if new else dest
-    seen,n,promised = file_sha256(file),file.stat().st_size,(sha256 or known.get('sha256') or '').lower()
-    if promised not in ('', seen) or size not in (None, n):
-        if new: part.unlink()
-        who = 'the owner promises' if sha256 or size else f'was recorded in {note.name}'
-        raise InputError(f'has SHA-256 {seen} and {n:,} bytes, which is not what {who}', url if new else dest, 'delete it and try again, or ask its owner')
-    if new: os.replace(part, dest)
-    write_json(note, {**known, 'size':n, 'sha256':seen})
-    if not promised: print(f'{dest.name}: no checksum of its owner is known here. Seen and recorded: {n:,} bytes, SHA-256 {seen}')
+    known = _known(note, url)
+    promised = (sha256 or known.get('sha256') or '').lower()
+    promise = promised,size,'the owner promises' if sha256 or size else f'was recorded in {note.name}'
+    if dest.exists(): seen,n_bytes = _check(dest, dest, *promise)
+    else:
+        _fetch_part(url, part, note, known, size, tries, pause)
+        seen,n_bytes = _check_part(part, dest, url, *promise)
+    write_json(note, {**known, 'size':n_bytes, 'sha256':seen})
+    if not promised: _say_unchecked(dest, n_bytes, seen)
     return dest
+
+# %% ../../nbs/data/10_download.ipynb #2263219c
+def _say_unchecked(dest, n_bytes, seen):
+    "Print that nobody vouches for a file, and what it is"
+    seen = f'Seen and recorded: {n_bytes:,} bytes, SHA-256 {seen}'
+    print(f'{dest.name}: no checksum of its owner is known here. {seen}')
+
+# %% ../../nbs/data/10_download.ipynb #767e326f
+def _check_entry(entry, path):
+    "`InputError` for an entry of a zip file that lies outside, or is locked"
+    name = PurePosixPath(entry.filename.replace('\\', '/'))
+    if name.is_absolute() or '..' in name.parts or ':' in name.parts[0]:
+        raise InputError(f'holds a file that lies outside ({entry.filename!r})', path, 'do not trust it')
+    if entry.flag_bits & 1:
+        raise InputError('is locked with a password', path, 'unpack it by hand, and give the folder')
 
 # %% ../../nbs/data/10_download.ipynb #cell-024
 def _unzip(path, to, free):
-    "Unpack a zip file"
-    with zipfile.ZipFile(path) as z:
-        for o in z.infolist():
-            name = PurePosixPath(o.filename.replace('\\', '/'))
-            if name.is_absolute() or '..' in name.parts or ':' in name.parts[0]: raise InputError(f'holds a file that lies outside ({o.filename!r})', path, 'do not trust it')
-            if o.flag_bits & 1: raise InputError('is locked with a password', path, 'unpack it by hand, and give the folder')
-        if (n := sum(o.file_size for o in z.infolist()))>free: raise InputError(f'holds {n/1e9:.3g} GB, {free/1e9:.3g} GB are free', path, 'make room')
-        z.extractall(to)
+    "Unpack a zip file, where it holds at most `free` bytes"
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        for entry in entries: _check_entry(entry, path)
+        n_bytes = sum(entry.file_size for entry in entries)
+        if n_bytes>free:
+            raise InputError(f'holds {n_bytes/1e9:.3g} GB, {free/1e9:.3g} GB are free', path, 'make room')
+        archive.extractall(to)
 
+# %% ../../nbs/data/10_download.ipynb #a2dcecd5
+def _need_filter(path):
+    "`InputError` before Python 3.11.4, which cannot tell which members of a tar file lie outside"
+    if hasattr(tarfile, 'data_filter'): return
+    what = f'cannot be unpacked safely by Python {platform.python_version()}'
+    raise InputError(what, path, 'use Python 3.11.4 or newer, or unpack it by hand and give the folder')
+
+# %% ../../nbs/data/10_download.ipynb #57a1ad57
 def _untar(path, to, free):
-    "Unpack a tar file, of any compression; `InputError` before Python 3.11.4, which cannot tell what lies outside"
-    if not hasattr(tarfile, 'data_filter'): raise InputError(f'cannot be unpacked safely by Python {platform.python_version()}', path, 'use Python 3.11.4 or newer, or unpack it by hand and give the folder')
+    "Unpack a tar file of any compression, where it holds at most `free` bytes"
+    _need_filter(path)
     def check(member, to):
-        nonlocal free; free -= member.size
+        nonlocal free
+        free -= member.size
         if free<0: raise InputError('holds more than is free on this disk', path, 'make room')
         return tarfile.data_filter(member, to)
-    with tarfile.open(path) as t: t.extractall(to, filter=check)
+    with tarfile.open(path) as archive: archive.extractall(to, filter=check)
+
+# %% ../../nbs/data/10_download.ipynb #97d278fc
+def _extract(archive, to):
+    "Unpack an archive into a folder, by its kind"
+    free = shutil.disk_usage(to).free
+    if zipfile.is_zipfile(archive): _unzip(archive, to, free)
+    elif tarfile.is_tarfile(archive): _untar(archive, to, free)
+    else: raise InputError('is neither zip nor tar, or cut short', archive, 'download it again')
+
+# %% ../../nbs/data/10_download.ipynb #e937c544
+_outside_errors = getattr(tarfile, 'FilterError', ())
+_damage_errors = zipfile.BadZipFile,tarfile.TarError,EOFError,zlib.error,NotImplementedError
+
+def _extract_safely(archive, to):
+    "`_extract`; `InputError` for an archive that cannot be unpacked or trusted"
+    try: _extract(archive, to)
+    except _outside_errors as e:
+        what = f'holds a file that lies outside or is no plain file ({type(e).__name__})'
+        raise InputError(what, archive, 'do not trust it') from None
+    except _damage_errors as e:
+        raise InputError(f'is damaged ({type(e).__name__})', archive, 'download it again') from None
 
 # %% ../../nbs/data/10_download.ipynb #cell-025
 def unpack(
@@ -114,15 +214,11 @@ def unpack(
     if not archive.is_file(): raise InputError('is no file', archive, 'check the path')
     if folder.exists(): raise InputError('is there already', folder, 'delete it to unpack again')
     part = folder.with_name(f'.{folder.name}.part')
-    shutil.rmtree(part, ignore_errors=True); part.mkdir(parents=True)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     try:
-        free = shutil.disk_usage(part).free
-        if zipfile.is_zipfile(archive): _unzip(archive, part, free)
-        elif tarfile.is_tarfile(archive): _untar(archive, part, free)
-        else: raise InputError('is neither zip nor tar, or cut short', archive, 'download it again')
+        _extract_safely(archive, part)
         os.replace(part, folder)
-    except getattr(tarfile, 'FilterError', ()) as e: raise InputError(f'holds a file that lies outside or is no plain file ({type(e).__name__})', archive, 'do not trust it') from None
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError) as e: raise InputError(f'is damaged ({type(e).__name__})', archive, 'download it again') from None
     finally: shutil.rmtree(part, ignore_errors=True)
     return folder
 
@@ -138,34 +234,95 @@ class Source:
     layout:tuple = () # What the folder then holds
     use:str='' # How to read it, with {} for the folder
 
-# %% ../../nbs/data/10_download.ipynb #cell-031
-_mendeley = 'https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/f12eaf6d-6023-432f-acc9-80c9d7393433/file_downloaded'
-_box = '''vfk49d74nhbxq3nqjg0900w5nvkorp5c i28rlmbvmfjbl8p2n3ril0pptcmcu9d1 f1t00wrtdk94satdfb9olcolqx20z2jp 0aowwzs5lhjrceb3qp67ahp0rd1l1etg
-v5e3goj22zr6h8tzualxfsqlqaygfbsn asi7ikud9jwnkrnkj99jnpfkjdes7l6l jn1b4mw4n6lnh74ovmcjb8y48h8xj07n tvpxmn7qyrgl0w8wfh9kqfjskv6nmm1j
-upyy3ml7qdumlgk2rfcvlb9k6gvqq2pj l6nilvfa9cg3s28tqv1qc1olm3gnz54p hhq8fkdgvcari67vfhs7ppg2w6ni4jze ioqwiy20ihqwyr8pf4c24eazhh281pbu'''.split()
+# %% ../../nbs/data/10_download.ipynb #6274ac61
+sources = {} # Name -> `Source`
 
-sources = dict(
-    kermany=Source('Chest images of children, Kermany et al., Mendeley Data rscbjbr9sj version 2', 'CC BY 4.0', 'https://data.mendeley.com/datasets/rscbjbr9sj/2',
-        {'chest_xray.zip': _mendeley}, (), ('chest_xray/chest_xray/train/NORMAL/*.jpeg', 'chest_xray/chest_xray/test/PNEUMONIA/*.jpeg'), "kermany('{}')"),
-    nih=Source('NIH ChestX-ray14, twelve archives, some 42 GB', 'free use; name the NIH Clinical Center and cite Wang et al., CVPR 2017', 'https://nihcc.app.box.com/v/ChestXray-NIHCC',
-        {f'images_{i+1:03d}.tar.gz': f'https://nihcc.box.com/shared/static/{o}.gz' for i,o in enumerate(_box)},
-        ('Save Data_Entry_2017_v2020.csv, BBox_List_2017.csv, train_val_list.txt and test_list.txt from the page into the folder {}.',),
-        ('Data_Entry_2017_v2020.csv', 'BBox_List_2017.csv', 'train_val_list.txt', 'test_list.txt', 'images_001/images/00000001_000.png ... images_012/images/'), "nih('{}')"))
+# %% ../../nbs/data/10_download.ipynb #cell-031
+sources['kermany'] = Source(
+    'Chest images of children, Kermany et al., Mendeley Data rscbjbr9sj version 2', 'CC BY 4.0',
+    'https://data.mendeley.com/datasets/rscbjbr9sj/2',
+    files={'chest_xray.zip': 'https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/'
+        'f12eaf6d-6023-432f-acc9-80c9d7393433/file_downloaded'},
+    layout=('chest_xray/chest_xray/train/NORMAL/*.jpeg', 'chest_xray/chest_xray/test/PNEUMONIA/*.jpeg'),
+    use="kermany('{}')")
+
+# %% ../../nbs/data/10_download.ipynb #6bb6aee3
+_nih_archives = '''vfk49d74nhbxq3nqjg0900w5nvkorp5c i28rlmbvmfjbl8p2n3ril0pptcmcu9d1
+f1t00wrtdk94satdfb9olcolqx20z2jp 0aowwzs5lhjrceb3qp67ahp0rd1l1etg v5e3goj22zr6h8tzualxfsqlqaygfbsn
+asi7ikud9jwnkrnkj99jnpfkjdes7l6l jn1b4mw4n6lnh74ovmcjb8y48h8xj07n tvpxmn7qyrgl0w8wfh9kqfjskv6nmm1j
+upyy3ml7qdumlgk2rfcvlb9k6gvqq2pj l6nilvfa9cg3s28tqv1qc1olm3gnz54p hhq8fkdgvcari67vfhs7ppg2w6ni4jze
+ioqwiy20ihqwyr8pf4c24eazhh281pbu'''.split()
+
+# %% ../../nbs/data/10_download.ipynb #2fe21194
+_nih_files = {f'images_{i:03d}.tar.gz': f'https://nihcc.box.com/shared/static/{name}.gz'
+    for i,name in enumerate(_nih_archives, 1)}
+_nih_tables = 'Data_Entry_2017_v2020.csv','BBox_List_2017.csv','train_val_list.txt','test_list.txt'
+
+# %% ../../nbs/data/10_download.ipynb #1cbce40f
+sources['nih'] = Source('NIH ChestX-ray14, twelve archives, some 42 GB',
+    'free use; name the NIH Clinical Center and cite Wang et al., CVPR 2017',
+    'https://nihcc.app.box.com/v/ChestXray-NIHCC',
+    files=_nih_files,
+    steps=(f"Save {', '.join(_nih_tables[:3])} and {_nih_tables[3]} from the page into the folder {{}}.",),
+    layout=(*_nih_tables, 'images_001/images/00000001_000.png ... images_012/images/'),
+    use="nih('{}')")
 
 # %% ../../nbs/data/10_download.ipynb #cell-032
-sources.update(
-    mias=Source('mini-MIAS mammograms', 'research only, by the licence agreement on the page', 'http://peipa.essex.ac.uk/info/mias.html',
-        {'images.tar.gz': 'http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz'},
-        ('Read the licence agreement first: downloading agrees to it. The address is plain HTTP, so the hash seen first proves little.',),
-        ('images/mdb001.pgm ... images/mdb322.pgm', 'images/Info.txt'), "mias('{}')"),
-    mura=Source('MURA v1.1, images of the arm', 'Stanford research use agreement, for registered users', 'https://stanfordmlgroup.github.io/competitions/mura/', {},
-        ('Open the page, register, and accept the research use agreement.', 'Download MURA-v1.1.zip by the link that Stanford then gives you.', 'Unpack it into the folder {}.'),
-        ('MURA-v1.1/train_image_paths.csv', 'MURA-v1.1/train_labeled_studies.csv', 'MURA-v1.1/valid_image_paths.csv', 'MURA-v1.1/valid_labeled_studies.csv',
-         'MURA-v1.1/train/XR_WRIST/patient00006/study1_positive/image1.png'), "mura('{}/MURA-v1.1')"),
-    bcs_dbt=Source('BCS-DBT, breast tomosynthesis, Duke', 'CC BY-NC 4.0', 'https://www.cancerimagingarchive.net/collection/breast-cancer-screening-dbt/', {},
-        ('Install the NBIA Data Retriever that the page links to.', 'Download the manifest (.tcia) of each part that you want, open it in the Data Retriever, and let it write into the folder {}.',
-         'Download the three tables of each part (file paths, labels, boxes) into the same folder.'),
-        ('BCS-DBT file-paths-train-v2.csv', 'BCS-DBT labels-train-v2.csv', 'BCS-DBT boxes-train-v2.csv', 'the volumes, at the paths that the first table names'), "bcs_dbt('{}')"))
+sources['mias'] = Source('mini-MIAS mammograms', 'research only, by the licence agreement on the page',
+    'http://peipa.essex.ac.uk/info/mias.html',
+    files={'images.tar.gz': 'http://peipa.essex.ac.uk/pix/mias/all-mias.tar.gz'},
+    steps=('Read the licence agreement first: downloading agrees to it. '
+        'The address is plain HTTP, so the hash seen first proves little.',),
+    layout=('images/mdb001.pgm ... images/mdb322.pgm', 'images/Info.txt'),
+    use="mias('{}')")
+
+# %% ../../nbs/data/10_download.ipynb #5dcb4132
+_mura_tables = [f'MURA-v1.1/{table}.csv'
+    for table in ('train_image_paths', 'train_labeled_studies', 'valid_image_paths', 'valid_labeled_studies')]
+
+# %% ../../nbs/data/10_download.ipynb #4b70f9f5
+sources['mura'] = Source('MURA v1.1, images of the arm', 'Stanford research use agreement, for registered users',
+    'https://stanfordmlgroup.github.io/competitions/mura/',
+    steps=('Open the page, register, and accept the research use agreement.',
+        'Download MURA-v1.1.zip by the link that Stanford then gives you.',
+        'Unpack it into the folder {}.'),
+    layout=(*_mura_tables, 'MURA-v1.1/train/XR_WRIST/patient00006/study1_positive/image1.png'),
+    use="mura('{}/MURA-v1.1')")
+
+# %% ../../nbs/data/10_download.ipynb #732d6a1a
+_dbt_steps = ('Install the NBIA Data Retriever that the page links to.',
+    'Download the manifest (.tcia) of each part that you want, open it in the Data Retriever, '
+    'and let it write into the folder {}.',
+    'Download the three tables of each part (file paths, labels, boxes) into the same folder.')
+_dbt_tables = [f'BCS-DBT {table}-train-v2.csv' for table in ('file-paths', 'labels', 'boxes')]
+
+# %% ../../nbs/data/10_download.ipynb #444116be
+sources['bcs_dbt'] = Source('BCS-DBT, breast tomosynthesis, Duke', 'CC BY-NC 4.0',
+    'https://www.cancerimagingarchive.net/collection/breast-cancer-screening-dbt/',
+    steps=_dbt_steps,
+    layout=(*_dbt_tables, 'the volumes, at the paths that the first table names'),
+    use="bcs_dbt('{}')")
+
+# %% ../../nbs/data/10_download.ipynb #e4022f4e
+def _source(name, archives):
+    "The source of a set; `InputError` for an unknown set, or one that lacks one of these archives"
+    if name not in sources:
+        raise InputError(f'the data set {name!r} is not known', do=f"take one of {', '.join(sources)}")
+    source = sources[name]
+    unknown = sorted(set(archives) - set(source.files))
+    if unknown:
+        do = f"its archives are {', '.join(source.files) or 'not to be fetched by a program'}"
+        raise InputError(f"{name} has no archive {', '.join(unknown)}", do=do)
+    return source
+
+# %% ../../nbs/data/10_download.ipynb #aa22d5d4
+def _say_rest(source, to):
+    "Print what is left to do by hand, and how to read the set"
+    if source.steps:
+        steps = [f'{i}. {step.format(to)}' for i,step in enumerate(source.steps, 1)]
+        print('to do by hand:', *steps, sep='\n')
+    layout = [f'  {line}' for line in source.layout]
+    print(f'the folder {to} then holds:', *layout, f'read it with {source.use.format(to)}', sep='\n')
 
 # %% ../../nbs/data/10_download.ipynb #cell-034
 def download(
@@ -174,12 +331,12 @@ def download(
     sha256:dict=None # Archive -> SHA-256, for those that you know
 ): # Path of the set; None where all of it has to be fetched by hand; `InputError` as `fetch` and `unpack`
     "Fetch a data set, or say how to get it"
-    if name not in sources: raise InputError(f'the data set {name!r} is not known', do=f"take one of {', '.join(sources)}")
-    o,to = sources[name],Path(folder)/name
-    if bad := set(sha256 or {}) - set(o.files): raise InputError(f"{name} has no archive {', '.join(sorted(bad))}", do=f"its archives are {', '.join(o.files) or 'not to be fetched by a program'}")
-    print(f'{o.title}\nterms: {o.terms}\npage: {o.page}', flush=True)
-    for file,url in o.files.items():
-        if not (part := to/file.split('.')[0]).is_dir(): unpack(fetch(url, to/file, (sha256 or {}).get(file)), part)
-    if o.steps: print('to do by hand:', *(f'{i}. {s.format(to)}' for i,s in enumerate(o.steps, 1)), sep='\n')
-    print(f'the folder {to} then holds:', *(f'  {l}' for l in o.layout), f'read it with {o.use.format(to)}', sep='\n')
-    return to if o.files else None
+    promised = sha256 or {}
+    source = _source(name, promised)
+    to = Path(folder)/name
+    print(f'{source.title}\nterms: {source.terms}\npage: {source.page}', flush=True)
+    for file,url in source.files.items():
+        part = to/file.split('.')[0]
+        if not part.is_dir(): unpack(fetch(url, to/file, promised.get(file)), part)
+    _say_rest(source, to)
+    return to if source.files else None

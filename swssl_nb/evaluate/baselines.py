@@ -13,7 +13,8 @@ import numpy as np, torch, torch.nn as nn
 from sklearn.preprocessing import StandardScaler
 from ..core import *
 from ..models.encoder import Encoder
-from ..models.detector import Detector, PreprocessedImages
+from ..models.detector import Detector
+from ..data.cache import PreprocessedImages
 
 # %% ../../nbs/evaluate/12_baselines.ipynb #ce366ddd
 class SameEncoder(nn.Module):

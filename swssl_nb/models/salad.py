@@ -25,7 +25,7 @@ from ..data.cases import Cases
 from ..data.preprocess import Preprocess
 from .augment import Augment
 from .autoencoder import NewAutoencoder, as_input
-from .detector import PreprocessedImages
+from ..data.cache import PreprocessedImages
 from .engine import has_bf16
 from .instance_memory import InstanceMemory, contrast_loss
 from swssl_nb.models.salad_detector import (ImageLoader, SaladHeatmap, SaladModel, SlotScore, encoded_slots,

@@ -16,7 +16,8 @@ from fastai.data.load import DataLoader
 from fastcore.basics import patch, store_attr
 from ..core import InputError
 from .autoencoder import Autoencoder, as_input, autoencoder
-from .detector import Detector, PreprocessedImages
+from .detector import Detector
+from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-063

@@ -17,7 +17,8 @@ from ..core import InputError, choose_device, set_seeds
 from ..data.cases import refuse_shared_patients
 from ..data.preprocess import Preprocess
 from .augment import Augment
-from .detector import Detector, PreprocessedImages
+from .detector import Detector
+from ..data.cache import PreprocessedImages
 from .encoder import Encoder, adapt_norm, window_features
 from .engine import engine, model_bytes, model_from_bytes
 from .lesion_head import LesionScore

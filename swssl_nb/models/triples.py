@@ -10,7 +10,7 @@ import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 from ..core import InputError
 from ..data.preprocess import Preprocess
-from .detector import PreprocessedImages
+from ..data.cache import PreprocessedImages
 from .windows import Grid, blank, neighbour_similarity, neighbours
 
 # %% ../../nbs/models/07_triples.ipynb #cdf5eaca
