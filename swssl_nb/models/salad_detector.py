@@ -19,6 +19,7 @@ from .autoencoder import Autoencoder, as_input, autoencoder
 from .detector import Detector
 from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
+from .scorers import NormalStatistics
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-063
 class ImageLoader(DataLoader):
@@ -222,26 +223,20 @@ def normal_values(
         found.append(torch.stack([score.distance(z, slots, leave[index]), error], 1))
     return torch.cat(found)
 
-# %% ../../nbs/models/14_salad_detector.ipynb #f04a0f89
-def normal_spread(
-    values:torch.Tensor # float64 N x 2: distance and error of normal images
-)->torch.Tensor: # float64 2 x 2: mean and spread of the distance, and of the error
-    "What is normal"
-    return torch.stack([values.mean(0), values.std(0).clamp(min=1e-9)], 1)
-
 # %% ../../nbs/models/14_salad_detector.ipynb #b040d5fb
 class AidedAngle(MeanAngle):
     "Mean angle and error of redrawing, each in spreads from the normal mean, added"
     name,redraws = 'aided',True
-    normal = None # float64 2 x 2: mean and spread of the angle, and of the error, over normal images
+    normal = None # `NormalStatistics` of angle and error, once fitted
 
     def fitted(self, model, images, slots):
         new = super().fitted(model, images, slots)
-        new.normal = normal_spread(normal_values(model, images, slots, new))
+        values = normal_values(model, images, slots, new)
+        new.normal = NormalStatistics.fit(values, unbiased=True, least=1e-9)
         return new
 
-    def arrays(self): return dict(normal=self.normal)
-    def set_arrays(self, arrays): self.normal = arrays['normal']
+    def arrays(self): return dict(normal=self.normal.array.T) # a row each: mean and spread
+    def set_arrays(self, arrays): self.normal = NormalStatistics.from_array(arrays['normal'].T)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-117
 @patch
@@ -254,9 +249,9 @@ def combined(self:AidedAngle,
     error:torch.Tensor # float32 B x H x W
 )->torch.Tensor: # float64 B
     "Angle and mean error, standardised and added"
-    (angle_mean,angle_spread),(error_mean,error_spread) = self.normal.to(distance.device)
+    normal = NormalStatistics.from_array(self.normal.array.to(distance.device))
     error = error.mean((1,2)).to(distance.device).double()
-    return (distance - angle_mean)/angle_spread + (error - error_mean)/error_spread
+    return normal.standardise(torch.stack([distance, error], 1)).sum(1)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #e15f9272
 class SaladHeatmap:
@@ -322,7 +317,7 @@ def maps(self:SaladDetector, x): return self.maps_features(x)[:2]
 # %% ../../nbs/models/14_salad_detector.ipynb #541dd42b
 @patch
 def state(self:SaladDetector):
-    settings = dict(network=self.net.settings(), **self.scorer.settings(), heat=self.heatmapper.name)
+    settings = dict(network=self.net.settings(), **self.scorer.settings(), heatmap=self.heatmapper.name)
     network = {f'net.{name}': value for name,value in self.net.state_dict().items()}
     return settings, dict(slots=self.slots, **self.scorer.arrays(), **network)
 
@@ -334,7 +329,7 @@ def from_state(cls:SaladDetector, settings, arrays, preprocess):
     net.load_state_dict({name[4:]: value for name,value in arrays.items() if name.startswith('net.')})
     score = SlotScore.kinds[settings['rule']](settings['k'], settings['temperature'])
     score.set_arrays(arrays)
-    return cls(preprocess, net, arrays['slots'], score, SaladHeatmap.kinds[settings['heat']]())
+    return cls(preprocess, net, arrays['slots'], score, SaladHeatmap.kinds[settings['heatmap']]())
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-124
 @patch
