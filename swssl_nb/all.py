@@ -37,7 +37,7 @@ from .data.cache import PreprocessedImages
 # %% ../nbs/99_all.ipynb #6c21aedc
 from .models.scorers import ImageDistance, NormalStatistics, OfficialScore, TopFraction, WindowDistance
 from .models.lesion_head import LesionScore
-from .models.objectives import BothObjectives, LesionObjective, SwsslObjective
+from .models.objectives import BothObjectives, LesionObjective, Sampling, SwsslObjective
 from .models.swssl import swssl_learner
 
 # %% ../nbs/99_all.ipynb #159e37a2

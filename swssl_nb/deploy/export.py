@@ -15,19 +15,43 @@ from .. import __version__
 from ..core import InputError, write_json
 from ..models.detector import Detector
 from ..models.engine import import_openvino, to_openvino
-from ..evaluate.calibrate import heat_levels
+from ..models.salad_detector import GradientHeatmap
+from ..evaluate.calibrate import heatmap_levels
 
 # %% ../../nbs/deploy/00_export.ipynb #cell-005
+def _corners(values):
+    "Values and levels as lists; of equal values the highest level counts, as in `heatmap_quantile`"
+    last = np.r_[np.diff(values) > 0, True]
+    return np.asarray(values, dtype=float)[last].tolist(), np.array(heatmap_levels)[last].tolist()
+
+# %% ../../nbs/deploy/00_export.ipynb #29cdc5a6
 def ramps(
-    heat:torch.Tensor, # float B x H x W
-    values:list # Heat at each of `heat_levels`, rising or level
+    heatmap:torch.Tensor, # float B x H x W
+    values:list # Value of the heatmap at each of `heatmap_levels`, rising or level
 )->torch.Tensor: # float32 B x H x W, from 0 to 1
     "The share of normal pixels at or below each value"
-    last = np.r_[np.diff(values) > 0, True] # of equal values the highest level counts, as in `heatmap_quantile`
-    v,q = np.asarray(values, dtype=float)[last].tolist(),np.array(heat_levels)[last].tolist()
-    out = q[0]*(heat >= v[0]).float()
-    for a,b,p,r in zip(v, v[1:], q, q[1:]): out = out + (r - p)*((heat - a)/(b - a)).clamp(0, 1)
-    return out
+    values,levels = _corners(values)
+    share = levels[0]*(heatmap >= values[0]).float()
+    for start,end,level,next_level in zip(values, values[1:], levels, levels[1:]):
+        share = share + (next_level - level)*((heatmap - start)/(end - start)).clamp(0, 1)
+    return share
+
+# %% ../../nbs/deploy/00_export.ipynb #9878e9d0
+def _traceable(detector):
+    "A copy on the CPU that computes with its encoder, without an engine"
+    bare = copy.copy(detector)
+    vars(bare).pop('fast', None)
+    bare = bare.to('cpu')
+    if hasattr(type(detector), 'fast'): bare.fast = bare.encoder
+    return bare
+
+# %% ../../nbs/deploy/00_export.ipynb #409a0abd
+def _networks(detector):
+    "The networks of a detector and of its scorers, under names of their own"
+    parts = [detector, *getattr(detector, 'scorers', [])]
+    for number,part in enumerate(parts):
+        for name,value in vars(part).items():
+            if isinstance(value, nn.Module): yield f'{name}_{number}', value
 
 # %% ../../nbs/deploy/00_export.ipynb #cell-008
 class DetectorGraph(nn.Module):
@@ -36,39 +60,50 @@ class DetectorGraph(nn.Module):
         detector:Detector # Calibrated or not
     ):
         super().__init__()
-        bare,self.names = copy.copy(detector),['score','heatmap']
-        vars(bare).pop('fast', None) # a tracer sees PyTorch, not into an engine
-        self.detector = bare.to('cpu')
-        for k,v in vars(self.detector).items():
-            if isinstance(v, nn.Module): self.add_module(k, v) # a tracer takes weights from submodules only
-        if hasattr(type(detector), 'fast'): self.detector.fast = self.detector.encoder
+        self.detector,self.names = _traceable(detector),['score','heatmap']
+        for name,network in _networks(self.detector):
+            if network not in self.children(): self.add_module(name, network) # whose weights a tracer takes
         if detector.calibration is None: return
         self.names += ['quantile','flag','heatmap_quantile']
         self.register_buffer('normal_scores', torch.from_numpy(detector.calibration.normal_scores))
 
-    def forward(self,
-        image:torch.Tensor # float32 1 x 1 x H x W in [0, 1], preprocessed
-    )->tuple: # score float32 1, heatmap float32 1 x H x W; calibrated: quantile float32 1, flag bool 1, heatmap's quantiles
-        score,heat = self.detector.maps(image)
-        known,cal = score > -1e30,self.detector.calibration # minus infinity is the lowest float in some runtimes
-        or_nan = lambda t: torch.where(known, t.float(), torch.nan)
-        if cal is None: return or_nan(score), heat.float()
-        below = (self.normal_scores <= score.double()[:,None]).float().sum(1)
-        flag = ~known | (score.double() > cal.threshold)
-        return or_nan(score), heat.float(), or_nan(below/(len(self.normal_scores) + 1)), flag, ramps(heat, cal.heat_values)
+# %% ../../nbs/deploy/00_export.ipynb #ccbbb5a3
+@patch
+def forward(self:DetectorGraph,
+    image:torch.Tensor # float32 1 x 1 x H x W in [0, 1], preprocessed
+)->tuple: # score float32 1, heatmap float32 1 x H x W; calibrated: quantile float32 1, flag bool 1, heatmap's quantiles
+    "The outputs, in the order of `names`"
+    score,heatmap = self.detector.maps(image)
+    known = score > -1e30
+    known_score = torch.where(known, score.float(), torch.nan)
+    if self.detector.calibration is None: return known_score, heatmap.float()
+    return known_score, heatmap.float(), *self._calibrated(score, heatmap, known)
+
+# %% ../../nbs/deploy/00_export.ipynb #d11d8d35
+@patch
+def _calibrated(self:DetectorGraph, score, heatmap, known):
+    "Quantile, flag and the heatmap's quantiles"
+    calibration = self.detector.calibration
+    below = (self.normal_scores <= score.double()[:,None]).float().sum(1)
+    quantile = torch.where(known, below/(len(self.normal_scores) + 1), torch.nan)
+    flag = ~known | (score.double() > calibration.threshold)
+    return quantile, flag, ramps(heatmap, calibration.heatmap_values)
 
 # %% ../../nbs/deploy/00_export.ipynb #cell-015
 def _onnx(graph, image, path):
     try: import onnx # torch needs it to write the file
     except ImportError: raise InputError('onnx is not installed', do='pip install "swssl_nb[export]"') from None
-    torch.onnx.export(graph, (image,), path, dynamo=False, opset_version=18, input_names=['image'], output_names=graph.names)
+    torch.onnx.export(graph, (image,), path, dynamo=False, opset_version=18, input_names=['image'],
+        output_names=graph.names)
 
+# %% ../../nbs/deploy/00_export.ipynb #ebb79c8d
 def _openvino(graph, image, path):
     try: openvino = import_openvino()
     except ImportError: raise InputError('openvino is not installed', do='pip install "swssl_nb[fast]"') from None
     model,_ = to_openvino(graph, image)
-    model.reshape(image.shape); model.inputs[0].tensor.set_names({'image'})
-    for o,name in zip(model.outputs, graph.names, strict=True): o.tensor.set_names({name})
+    model.reshape(image.shape)
+    model.inputs[0].tensor.set_names({'image'})
+    for output,name in zip(model.outputs, graph.names, strict=True): output.tensor.set_names({name})
     openvino.save_model(model, path, compress_to_fp16=False)
 
 # %% ../../nbs/deploy/00_export.ipynb #020d0248
@@ -78,36 +113,50 @@ def _graph_path(path, kind):
     name = path.stem if path.suffix in ('.onnx', '.xml') else path.name
     return path.with_name(name + ('.onnx' if kind == 'onnx' else '.xml'))
 
+# %% ../../nbs/deploy/00_export.ipynb #92392237
 def _description(detector, names):
     "What stands in the JSON file beside a graph"
     threshold = None if detector.calibration is None else detector.calibration.threshold
     return dict(version=__version__, method=detector.method, preprocess=detector.preprocess.settings(), input='image',
         outputs=names, threshold=threshold)
 
-def _traced(detector, kind, path):
+# %% ../../nbs/deploy/00_export.ipynb #806353ed
+def _write_graph(detector, kind, path):
     "Write graph and description; `InputError` where the detector does not fit"
-    shape,generator = (1, 1, *detector.preprocess.size),torch.Generator().manual_seed(0)
-    graph,image = DetectorGraph(detector).eval(),torch.rand(shape, generator=generator)
+    graph = DetectorGraph(detector).eval()
+    shape = (1, 1, *detector.preprocess.size)
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore') # tracing warns of every size that it keeps
         try: (_onnx if kind == 'onnx' else _openvino)(graph, image, path)
         except InputError: raise
-        except Exception as e: raise InputError(f'this detector does not fit into {kind} ({type(e).__name__})') from e
+        except Exception as e:
+            raise InputError(f'this detector does not fit into {kind} ({type(e).__name__})') from e
     write_json(path.with_name(f'{path.name}.json'), _description(detector, graph.names))
+
+# %% ../../nbs/deploy/00_export.ipynb #ac6f4c41
+def _check_export(detector, kind, path):
+    "`InputError` for an unknown kind, and for a detector that no graph can stand for"
+    if kind not in ('onnx', 'openvino'): raise InputError(f"kind is 'onnx' or 'openvino', not {kind!r}")
+    if isinstance(vars(detector).get('heatmapper'), GradientHeatmap):
+        raise InputError('a heatmap of gradients does not fit into a graph', path,
+            'make the detector with heatmap=ErrorHeatmap()')
+    if getattr(vars(detector).get('fast'), 'model', None):
+        raise InputError('the memory of this run was made in 8-bit integers, a graph would compute in float32', path,
+            "train with precision='fp32'")
 
 # %% ../../nbs/deploy/00_export.ipynb #cell-016
 @patch
 def export(self:Detector,
     path, # File to write, `NAME.onnx` or `NAME.xml`; OpenVINO puts the arrays into `NAME.bin`
     kind:str='onnx' # `'onnx'` or `'openvino'`
-)->Path: # The file
-    "Write the detector as one graph: preprocessed image -> score, heatmap and, if calibrated, their quantiles and the flag"
-    if kind not in ('onnx', 'openvino'): raise InputError(f"kind is 'onnx' or 'openvino', not {kind!r}")
-    if getattr(self, 'heat', None) == 'gradient': raise InputError('a heatmap of gradients does not fit into a graph', path, "make the detector with heatmap='error'")
-    if getattr(vars(self).get('fast'), 'model', None): raise InputError('the memory of this run was made in 8-bit integers, a graph would compute in float32', path, "train with precision='fp32'")
-    path = _graph_path(path, kind); path.parent.mkdir(parents=True, exist_ok=True)
+)->Path: # The file; `InputError` for a detector that does not fit into a graph
+    "Write the detector as one graph: preprocessed image -> score, heatmap; if calibrated, their quantiles and the flag"
+    _check_export(self, kind, path)
+    path = _graph_path(path, kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.export', dir=path.parent) as folder:
-        try: _traced(self, kind, Path(folder)/path.name)
+        try: _write_graph(self, kind, Path(folder)/path.name)
         except InputError as e: raise InputError(e.what, path, e.do) from e.__cause__
         for file in Path(folder).iterdir(): os.replace(file, path.parent/file.name)
     return path

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['published_sgd', 'WindowModel', 'projector', 'SwsslModel', 'swssl_loss', 'both_losses', 'SameValidation', 'Views',
            'example_shape', 'LesionFeatures', 'LesionCrops', 'KeepBest', 'ClipValues', 'FrozenNorm', 'window_loaders',
-           'WholeImages', 'Objective', 'LesionObjective', 'SwsslObjective', 'BothObjectives']
+           'WholeImages', 'Objective', 'LesionObjective', 'Sampling', 'SwsslObjective', 'BothObjectives']
 
 # %% ../../nbs/models/09_objectives.ipynb #8c71ffad
 import copy
+from dataclasses import dataclass
 from functools import partial
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from fastai.callback.core import Callback, CancelValidException
@@ -20,6 +21,8 @@ from fastai.torch_core import get_random_states, set_random_states, set_seed
 from fastcore.basics import patch
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Subset
+
+# %% ../../nbs/models/09_objectives.ipynb #a10a5b90
 from ..core import InputError, choose_device
 from ..data.cases import patient_keys
 from .augment import Augment, invert
@@ -27,9 +30,8 @@ from .encoder import Encoder, window_features
 from .engine import engine
 from .lesion_head import LesionHead, hold_back, lesion_loss
 from .triples import NativeImages, WindowTriples, training_crop
-from .windows import Grid
+from .windows import Grid, window_share
 from ..phantom.lesions import SyntheticLesion
-from .windows import window_share
 
 # %% ../../nbs/models/09_objectives.ipynb #f9cfc9a9
 class WindowModel(nn.Module):
@@ -41,7 +43,8 @@ class WindowModel(nn.Module):
         head:nn.Module=None # Feature of a window -> number, as `LesionHead`
     ):
         super().__init__()
-        self.encoder,self.grid,self.features = encoder,grid,features
+        self.encoder,self.grid = encoder,grid
+        self.features = features
         self.head = head
         self.shared = None # an engine of the encoder for training and detector, where there is one
 
@@ -53,27 +56,34 @@ def projector(
     width:int=2048 # Of z
 )->nn.Sequential: # B x features -> B x width
     "The projector of SWSSL, after Barlow Twins"
-    return nn.Sequential(nn.Linear(features, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True),
-        nn.Linear(width, width, bias=False))
+    first = nn.Linear(features, width, bias=False)
+    last = nn.Linear(width, width, bias=False)
+    return nn.Sequential(first, nn.BatchNorm1d(width), nn.ReLU(inplace=True), last)
 
 # %% ../../nbs/models/09_objectives.ipynb #e8700844
 class SwsslModel(WindowModel):
-    "An encoder that learns, and a projector: called with views it gives z, and the logits of the head where there is one"
+    "An encoder that learns, and a projector: views give z, and the logits of the head where there is one"
     def __init__(self,
         encoder:Encoder, # The backbone
         grid:Grid, # Windows of an image
         crop_grid:Grid, # Windows of a training crop
         features:str='dense', # `'exact'` or `'dense'`
         width:int=2048, # Features of z
-        chunk:int=None, # Crops embedded at a time and again on the way back; None embeds a batch at once
+        chunk:int=None # Crops embedded at a time and again on the way back; None embeds a batch at once
     ):
         super().__init__(encoder, grid, features)
         self.crop_grid,self.chunk = crop_grid,chunk
         self.projector = projector(encoder.features, width)
 
-    def h(self, crops, ps): # float B x T x features
-        h = window_features(self.encoder, crops, self.crop_grid, self.features)
-        return h.gather(1, ps[...,None].expand(-1, -1, h.shape[2]))
+# %% ../../nbs/models/09_objectives.ipynb #a51e0b02
+@patch
+def h(self:SwsslModel,
+    crops:torch.Tensor, # float B x 1 x h x w in [0, 1]
+    ps:torch.Tensor # long B x T, positions in each crop
+)->torch.Tensor: # float B x T x features
+    "h of the windows at `ps`"
+    h = window_features(self.encoder, crops, self.crop_grid, self.features)
+    return h.gather(1, ps[...,None].expand(-1, -1, h.shape[2]))
 
 # %% ../../nbs/models/09_objectives.ipynb #d9953751
 @patch
@@ -82,21 +92,23 @@ def z(self:SwsslModel,
     ps:torch.Tensor # long B x T, positions in each crop
 )->torch.Tensor: # float B*T x width
     "z of the windows at `ps`"
+    n = self.chunk or len(crops)
+    parts = zip(crops.split(n), ps.split(n))
     again = self.chunk is not None and torch.is_grad_enabled()
-    parts = zip(*(o.split(self.chunk or len(o)) for o in (crops, ps)))
-    if again: h = [checkpoint(self.h, c, p, use_reentrant=False) for c,p in parts]
-    else: h = [self.h(c, p) for c,p in parts]
+    if again: h = [checkpoint(self.h, *part, use_reentrant=False) for part in parts]
+    else: h = [self.h(*part) for part in parts]
     return self.projector(torch.cat(h).flatten(0,1))
 
+# %% ../../nbs/models/09_objectives.ipynb #caed4f20
 @patch
 def forward(self:SwsslModel,
     view1, # float B x 1 x h x w, crops of the anchors
-    view2, # The same, the second view
-    near, # The same, crops of the neighbours
+    view2, # The second view
+    near, # Crops of the neighbours
     a, # long B x T, positions of the anchors
     n, # long B x T, positions of the neighbours
     changed=None # float B x 1 x h x w, crops with a lesion
-): # z1, z2, zn, each float B*T x width; and float B x P, logits of the head, where `changed` is given
+): # z1, z2, zn, float B*T x width each; with `changed` also the logits of the head, float B x P
     z = self.z(view1, a), self.z(view2, a), self.z(near, n)
     if changed is None: return z
     return *z, self.head(window_features(self.encoder, changed, self.crop_grid, self.features))
@@ -104,9 +116,11 @@ def forward(self:SwsslModel,
 # %% ../../nbs/models/09_objectives.ipynb #5fb5ec26
 def _standardised(z, eps=1e-5):
     "Zero mean and unit (biased) variance over the batch, B x D; `InputError` for a batch of one"
-    if len(z) < 2: raise InputError('a batch of one window has no variance', do='train with at least two triples a batch')
+    if len(z) < 2:
+        raise InputError('a batch of one window has no variance', do='train with at least two triples a batch')
     return (z - z.mean(0))/(z.var(0, unbiased=False) + eps).sqrt()
 
+# %% ../../nbs/models/09_objectives.ipynb #a28cfa4f
 def _similarity(a, b):
     "σ(cos) of pairs, B"
     return torch.sigmoid(F.cosine_similarity(a, b))
@@ -120,7 +134,7 @@ def swssl_loss(
     adjacent:float=1. # Weight of the adjacent-window term
 )->torch.Tensor: # A number
     "The loss of SWSSL"
-    z1,z2,zn = (o.float() for o in z)
+    z1,z2,zn = (view.float() for view in z)
     c = _standardised(z1).T @ _standardised(z2) / len(z1)
     diagonal = torch.diagonal(c)
     agreement = (diagonal - 1).square().sum()
@@ -143,7 +157,8 @@ def both_losses(
 # %% ../../nbs/models/09_objectives.ipynb #5b27f65e
 def _random_states():
     "The states of all random generators"
-    return get_random_states(), torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    return get_random_states(), mps
 
 def _set_random_states(states, mps):
     "Put back what `_random_states` gave"
@@ -153,7 +168,8 @@ def _set_random_states(states, mps):
 # %% ../../nbs/models/09_objectives.ipynb #7b93337a
 class SameValidation(Callback):
     "Validate with the same random draws each time, and put the random state back; without an image, do not validate"
-    order,states = -20,None # before any other callback
+    order = -20 # before any other callback
+    states = None
     def before_validate(self):
         if len(self.dl.dataset) == 0: raise CancelValidException()
         self.states = _random_states()
@@ -164,7 +180,7 @@ class SameValidation(Callback):
 
 # %% ../../nbs/models/09_objectives.ipynb #aefdcf8b
 class Views(Callback):
-    "Turn a batch of samples into view 1, view 2 (of the negative) and the neighbour"
+    "Make view 1, view 2 (of the negative) and the neighbour of a batch"
     def __init__(self,
         augment=None, # `Augment.chest()` by default
         inversion:str='aligned', # `'aligned'`, `'official'` (see `WindowTriples`) or `'none'`
@@ -172,21 +188,27 @@ class Views(Callback):
     ):
         if inversion not in ('aligned', 'official', 'none'):
             raise InputError(f'inversion is {inversion!r}', do='give aligned, official or none')
-        self.augment,self.inversion,self.neighbour = augment or Augment.chest(),inversion,neighbour
+        self.augment = augment or Augment.chest()
+        self.inversion,self.neighbour = inversion,neighbour
 
-    def before_batch(self):
-        anchor,second,near,a,n,s = (o.flatten(0,1) for o in (*self.xb, *self.yb))
-        self.learn.crops = anchor # as they were before anything was done to them
-        if self.inversion != 'none': second = invert(second)
-        view1,view2 = self.augment(anchor),self.augment(second)
-        self.learn.xb = view1, view2, self.augment(near) if self.neighbour else near, a, n
-        self.learn.yb = (s,)
+# %% ../../nbs/models/09_objectives.ipynb #7a9617b1
+@patch
+def before_batch(self:Views):
+    anchor,second,near,a,n,s = (x.flatten(0,1) for x in (*self.xb, *self.yb))
+    self.learn.crops = anchor # as they were before anything was done to them
+    if self.inversion != 'none': second = invert(second)
+    view1,view2 = self.augment(anchor),self.augment(second)
+    if self.neighbour: near = self.augment(near)
+    self.learn.xb = view1, view2, near, a, n
+    self.learn.yb = (s,)
 
-    def both(self,
-        x:torch.Tensor # float B x 1 x H x W in [0, 1]
-    )->torch.Tensor: # float B or 2 B x 1 x H x W
-        "Images as the two views show them: augmented, and each with its negative"
-        return self.augment(x if self.inversion == 'none' else torch.cat([x, invert(x)]))
+# %% ../../nbs/models/09_objectives.ipynb #dca2d544
+@patch
+def both(self:Views,
+    x:torch.Tensor # float B x 1 x H x W in [0, 1]
+)->torch.Tensor: # float B or 2 B x 1 x H x W
+    "Images as the two views show them: augmented, and each with its negative"
+    return self.augment(x if self.inversion == 'none' else torch.cat([x, invert(x)]))
 
 # %% ../../nbs/models/09_objectives.ipynb #fde43d08
 def example_shape(
@@ -196,23 +218,29 @@ def example_shape(
     "The shape of what an encoder is given"
     return 1, 1, *(grid.size if features == 'dense' else (grid.window, grid.window))
 
+# %% ../../nbs/models/09_objectives.ipynb #baa05ce2
 class LesionFeatures(Callback):
     "Turn a batch of images into features of changed images, and what the head shall say of them"
     order = Views.order + 1
     def __init__(self,
         lesion=None # `SyntheticLesion()` by default
-    ): self.lesion,self.fast = lesion or SyntheticLesion(),None
+    ):
+        self.lesion = lesion or SyntheticLesion()
+        self.fast = None # The engine of the encoder
 
     def before_fit(self):
         model = self.model
         if self.fast is not None: return
         self.fast = model.shared or engine(model.encoder.eval(), example_shape(model.grid, model.features))
 
-    def before_batch(self):
-        grid,features = self.model.grid,self.model.features
-        x,m = self.lesion(*self.xb, grid.window)
-        with torch.no_grad(): h = torch.cat([window_features(self.fast, image[None], grid, features) for image in x])
-        self.learn.xb,self.learn.yb = (h,),(window_share(m, grid),)
+# %% ../../nbs/models/09_objectives.ipynb #26450e24
+@patch
+def before_batch(self:LesionFeatures):
+    grid,features = self.model.grid,self.model.features
+    x,mask = self.lesion(*self.xb, grid.window)
+    with torch.no_grad(): h = torch.cat([window_features(self.fast, image[None], grid, features) for image in x])
+    self.learn.xb = (h,)
+    self.learn.yb = (window_share(mask, grid),)
 
 # %% ../../nbs/models/09_objectives.ipynb #effd4d56
 class LesionCrops(Callback):
@@ -232,18 +260,22 @@ class LesionCrops(Callback):
 class KeepBest(Callback):
     "Keep the head as it was after the epoch with the smallest loss on held-back images; without those, the last"
     order = Recorder.order + 1 # once the epoch's losses are written down
-    def before_fit(self): self.best,self.kept,self.epoch_kept = float('inf'),None,None
-
-    def after_epoch(self):
-        if not self.recorder.values: return # `learn.validate()`
-        losses = dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1]))
-        loss = losses.get('valid_loss') # none where no image was held back
-        if loss is None or not loss < self.best: return
-        self.best,self.epoch_kept = loss,self.epoch
-        self.kept = {k: v.detach().clone() for k,v in self.model.head.state_dict().items()}
-
+    def before_fit(self):
+        self.best = float('inf')
+        self.kept = None # Weights of the head
+        self.epoch_kept = None
     def after_fit(self):
         if self.kept is not None: self.model.head.load_state_dict(self.kept)
+
+# %% ../../nbs/models/09_objectives.ipynb #ff811f0f
+@patch
+def after_epoch(self:KeepBest):
+    if not self.recorder.values: return # `learn.validate()`
+    losses = dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1]))
+    loss = losses.get('valid_loss') # none where no image was held back
+    if loss is None or not loss < self.best: return
+    self.best,self.epoch_kept = loss,self.epoch
+    self.kept = {name: weight.detach().clone() for name,weight in self.model.head.state_dict().items()}
 
 # %% ../../nbs/models/09_objectives.ipynb #52301f74
 class ClipValues(Callback):
@@ -268,8 +300,14 @@ def _no_batch_of_one(
     bs = min(bs, max(n, 1))
     if each > 1 or n < 2 or n % bs != 1: return bs
     even = [-(-n//parts) for parts in range(n//bs + 1, n//2 + 1)]
-    return next(o for o in (*even, *range(bs+1, n+1)) if n % o != 1)
+    return next(size for size in (*even, *range(bs+1, n+1)) if n % size != 1)
 
+# %% ../../nbs/models/09_objectives.ipynb #fbe7e8f7
+def _loader(samples, bs, n_inp, **kwargs):
+    "Batches of a set, which may be empty"
+    return DataLoader(samples, bs=min(bs, max(len(samples), 1)), num_workers=0, n_inp=n_inp, **kwargs)
+
+# %% ../../nbs/models/09_objectives.ipynb #296875b1
 def window_loaders(
     train, # Samples to learn from
     valid, # Sets of samples to watch
@@ -279,11 +317,9 @@ def window_loaders(
 )->DataLoaders: # `InputError` for batches of one window
     "Batches of the training set, shuffled, and of each other set; only a last training batch of one window is dropped"
     if bs*each < 2: raise InputError('a batch of one window has no variance', do='take a larger bs, or more triples')
-    def load(ds, bs, **kwargs):
-        return DataLoader(ds, bs=min(bs, max(len(ds), 1)), num_workers=0, n_inp=n_inp, **kwargs)
     alone = len(train) % bs == 1 and each == 1 and len(train) > bs
-    learned = load(train, bs, shuffle=True, drop_last=alone) # first, for each loader draws its own seed
-    watched = [load(o, _no_batch_of_one(len(o), bs, each)) for o in valid]
+    learned = _loader(train, bs, n_inp, shuffle=True, drop_last=alone) # first, for each loader draws its own seed
+    watched = [_loader(samples, _no_batch_of_one(len(samples), bs, each), n_inp) for samples in valid]
     return DataLoaders(learned, *watched, device=choose_device())
 
 # %% ../../nbs/models/09_objectives.ipynb #898a84f3
@@ -296,32 +332,40 @@ class WholeImages:
     def __getitem__(self, i): return (self.images[i],)
 
 # %% ../../nbs/models/09_objectives.ipynb #b7e86f72
-published_sgd = partial(SGD, mom=0.9, decouple_wd=False)
-
 class Objective:
     "What learns: its model, batches, loss, callbacks and the defaults of its optimiser"
-    lr,wd,opt_func = 1e-3,1e-2,Adam # fastai's `Adam` is AdamW
+    lr = 1e-3
+    wd = 1e-2
+    opt_func = Adam # fastai's `Adam` is AdamW
 
     def check(self,
         features:str # `'exact'` or `'dense'`
     ): pass # `InputError` for what cannot be trained
 
-    def model(self,
-        encoder:Encoder, # The encoder, where it computes
-        grid:Grid, # Windows of an image
-        features:str, # `'exact'` or `'dense'`
-        images # `PreprocessedImages` to learn from
-    )->WindowModel: raise NotImplementedError
-
-    def loaders(self,
-        model:WindowModel, # As `model` made it
-        images, # `PreprocessedImages` to learn from
-        watched, # Those whose loss is only watched; may be empty
-        seed:int # Of the training
-    )->DataLoaders: raise NotImplementedError
-
     def loss_func(self, pred, *targets): raise NotImplementedError
     def callbacks(self)->list: return [SameValidation()]
+
+# %% ../../nbs/models/09_objectives.ipynb #d602103f
+@patch
+def model(self:Objective,
+    encoder:Encoder, # The encoder, where it computes
+    grid:Grid, # Windows of an image
+    features:str, # `'exact'` or `'dense'`
+    images # `PreprocessedImages` to learn from
+)->WindowModel:
+    "What learns"
+    raise NotImplementedError
+
+# %% ../../nbs/models/09_objectives.ipynb #0d30a03c
+@patch
+def loaders(self:Objective,
+    model:WindowModel, # As `model` made it
+    images, # `PreprocessedImages` to learn from
+    watched, # Those whose loss is only watched; may be empty
+    seed:int # Of the training
+)->DataLoaders:
+    "Batches to learn from, and to watch"
+    raise NotImplementedError
 
 # %% ../../nbs/models/09_objectives.ipynb #7ca2689f
 class LesionObjective(Objective):
@@ -335,35 +379,58 @@ class LesionObjective(Objective):
         precision:str='fp32' # Of the frozen encoder: `'fp32'`, or `'int8'`, faster and coarser, see `quantised`
     ):
         if precision not in ('fp32', 'int8'): raise InputError(f"precision is 'fp32' or 'int8', not {precision!r}")
-        self.lesion,self.bs,self.lr,self.opt_func = lesion,bs,lr,opt_func
-        self.hold,self.precision = hold,precision
-
-    def check(self, features):
-        if self.precision == 'fp32': return
-        if features == 'exact':
-            raise InputError('8-bit integers are for a frozen encoder and whole images', do="keep features='dense'")
-        if choose_device().type != 'cpu':
-            raise InputError('8-bit integers run on the CPU, and this is a GPU',
-                do="precision='fp32', or use_device('cpu')")
+        self.lesion,self.hold = lesion,hold
+        self.precision = precision
+        self.bs,self.lr,self.opt_func = bs,lr,opt_func
 
     def loss_func(self, pred, share): return lesion_loss(pred, share)
     def callbacks(self): return [SameValidation(), LesionFeatures(self.lesion), KeepBest()]
 
+# %% ../../nbs/models/09_objectives.ipynb #c190766f
+@patch
+def check(self:LesionObjective, features):
+    if self.precision == 'fp32': return
+    if features == 'exact':
+        raise InputError('8-bit integers are for a frozen encoder and whole images', do="keep features='dense'")
+    if choose_device().type != 'cpu':
+        do = "precision='fp32', or use_device('cpu')"
+        raise InputError('8-bit integers run on the CPU, and this is a GPU', do=do)
+
 # %% ../../nbs/models/09_objectives.ipynb #2c5b0492
+def _int8_engine(encoder, grid, features, images):
+    "An engine of the encoder in 8-bit integers, whose ranges come from some of the images"
+    some = np.linspace(0, len(images)-1, min(24, len(images))).round().astype(int)
+    examples = [images[i][None] for i in some]
+    return engine(encoder.eval(), example_shape(grid, features), precision='int8', images=examples)
+
+# %% ../../nbs/models/09_objectives.ipynb #daccff7a
 @patch
 def model(self:LesionObjective, encoder, grid, features, images):
     model = WindowModel(encoder.requires_grad_(False), grid, features, LesionHead(encoder.features))
-    if self.precision == 'int8':
-        some = np.linspace(0, len(images)-1, min(24, len(images))).round().astype(int)
-        examples = [images[i][None] for i in some]
-        model.shared = engine(encoder.eval(), example_shape(grid, features), precision='int8', images=examples)
+    if self.precision == 'int8': model.shared = _int8_engine(encoder, grid, features, images)
     return model
 
+# %% ../../nbs/models/09_objectives.ipynb #c9373777
 @patch
 def loaders(self:LesionObjective, model, images, watched, seed):
     held = hold_back(patient_keys(images.cases), self.hold, seed)
-    learned,chosen_on = (WholeImages(Subset(images, np.flatnonzero(o))) for o in (~held, held))
+    learned,chosen_on = (WholeImages(Subset(images, np.flatnonzero(some))) for some in (~held, held))
     return window_loaders(learned, [chosen_on, WholeImages(watched)], self.bs, 1, len(model.grid))
+
+# %% ../../nbs/models/09_objectives.ipynb #dbebdb92
+@dataclass
+class Sampling:
+    "What is drawn of an image in an epoch, see `WindowTriples`"
+    triples:int=None # Triples an image and epoch: 64 for dense features, 1 for exact ones as published
+    crop:int=384 # Side of a training crop, dense features only, pixels
+    max_step:int=3 # Largest step to the neighbour, grid steps, see `draw_triple`
+
+    def count(self, features): # `'exact'` or `'dense'` -> int
+        "Triples an image and epoch"
+        return self.triples or (64 if features == 'dense' else 1)
+
+# %% ../../nbs/models/09_objectives.ipynb #ac6ecc8a
+published_sgd = partial(SGD, mom=0.9, decouple_wd=False)
 
 # %% ../../nbs/models/09_objectives.ipynb #a2706c06
 class SwsslObjective(Objective):
@@ -371,9 +438,7 @@ class SwsslObjective(Objective):
     wd = 1e-5
     def __init__(self,
         views:Views=None, # `Views()` by default
-        triples:int=None, # Triples an image and epoch: 64 for dense features, 1 for exact ones as published
-        crop:int=384, # Side of a training crop, dense features only, pixels
-        max_step:int=3, # Largest step to the neighbour, grid steps, see `draw_triple`
+        sampling:Sampling=None, # `Sampling()` by default
         width:int=2048, # Features of z
         chunk:int=None, # Crops embedded at a time, see `SwsslModel`: a large batch in the memory of a small one
         loss=swssl_loss, # Another: `partial(swssl_loss, off_diagonal=5e-3)`
@@ -384,33 +449,42 @@ class SwsslObjective(Objective):
     ):
         if chunk is not None and not freeze_norm:
             raise InputError('in parts a batch has no batch statistics', do='keep freeze_norm, or leave chunk out')
-        self.views,self.triples,self.crop,self.max_step = views or Views(),triples,crop,max_step
-        self.width,self.chunk,self.loss,self.freeze_norm = width,chunk,loss,freeze_norm
+        self.views = views or Views()
+        self.sampling = sampling or Sampling()
+        self.width,self.chunk = width,chunk
+        self.loss,self.freeze_norm = loss,freeze_norm
         self.bs,self.lr,self.opt_func = bs,lr,opt_func
 
-    def loss_func(self, pred, s): return self.loss(pred, s)
-    def callbacks(self):
-        frozen = [FrozenNorm()] if self.freeze_norm else []
-        return [SameValidation(), copy.copy(self.views), ClipValues(), *frozen] # a callback belongs to one learner
+# %% ../../nbs/models/09_objectives.ipynb #fbcc6b00
+@patch
+def loss_func(self:SwsslObjective, pred, s): return self.loss(pred, s)
+
+@patch
+def callbacks(self:SwsslObjective):
+    frozen = [FrozenNorm()] if self.freeze_norm else []
+    return [SameValidation(), copy.copy(self.views), ClipValues(), *frozen] # a callback belongs to one learner
+
+@patch
+def model(self:SwsslObjective, encoder, grid, features, images):
+    crop_grid = training_crop(grid, features, self.sampling.crop)
+    return SwsslModel(encoder, grid, crop_grid, features, self.width, self.chunk)
 
 # %% ../../nbs/models/09_objectives.ipynb #17fea589
 @patch
-def model(self:SwsslObjective, encoder, grid, features, images):
-    return SwsslModel(encoder, grid, training_crop(grid, features, self.crop), features, self.width, self.chunk)
-
-@patch
-def _samples(self:SwsslObjective, model, images, triples):
+def _samples(self:SwsslObjective, model, images):
     "The triples of a set; of its only image two at least, for a batch of one has no loss"
+    triples = self.sampling.count(model.features)
     if len(images) == 1: triples = max(triples, 2)
     native = NativeImages(images) if self.views.inversion == 'official' else None
-    return WindowTriples(images, model.grid, model.features, triples, self.crop, self.max_step, native)
+    crop,max_step = self.sampling.crop,self.sampling.max_step
+    return WindowTriples(images, model.grid, model.features, triples, crop, max_step, native)
 
+# %% ../../nbs/models/09_objectives.ipynb #c72a4b1b
 @patch
 def loaders(self:SwsslObjective, model, images, watched, seed):
-    dense = model.features == 'dense'
-    triples = self.triples or (64 if dense else 1)
-    learned,valid = (self._samples(model, o, triples) for o in (images, watched))
-    return window_loaders(learned, [valid], self.bs or (4 if dense else 300), each=triples)
+    bs = self.bs or (4 if model.features == 'dense' else 300)
+    learned,valid = (self._samples(model, some) for some in (images, watched))
+    return window_loaders(learned, [valid], bs, each=self.sampling.count(model.features))
 
 # %% ../../nbs/models/09_objectives.ipynb #9281e48e
 class BothObjectives(Objective):
@@ -420,19 +494,30 @@ class BothObjectives(Objective):
         lesion=None, # `SyntheticLesion()` by default
         weight:float=1. # Of the lesion term, for each triple, see `both_losses`
     ):
-        self.swssl,self.lesion,self.weight = swssl or SwsslObjective(),lesion,weight
+        self.swssl = swssl or SwsslObjective()
+        self.lesion,self.weight = lesion,weight
         self.lr,self.wd,self.opt_func = self.swssl.lr,self.swssl.wd,self.swssl.opt_func
 
-    def check(self, features):
-        if features == 'exact':
-            raise InputError('the lesion term needs crops that hold many windows',
-                do="use features='dense', or LesionObjective()")
+# %% ../../nbs/models/09_objectives.ipynb #272fa027
+@patch
+def check(self:BothObjectives, features):
+    if features == 'exact':
+        do = "use features='dense', or LesionObjective()"
+        raise InputError('the lesion term needs crops that hold many windows', do=do)
 
-    def model(self, encoder, grid, features, images):
-        model = self.swssl.model(encoder, grid, features, images)
-        model.head = LesionHead(encoder.features)
-        return model
+@patch
+def model(self:BothObjectives, encoder, grid, features, images):
+    model = self.swssl.model(encoder, grid, features, images)
+    model.head = LesionHead(encoder.features)
+    return model
 
-    def loaders(self, *args): return self.swssl.loaders(*args)
-    def loss_func(self, pred, s, share): return both_losses(pred, s, share, self.swssl.loss, self.weight)
-    def callbacks(self): return [*self.swssl.callbacks(), LesionCrops(self.lesion)]
+# %% ../../nbs/models/09_objectives.ipynb #3c66cb24
+@patch
+def loaders(self:BothObjectives, *args): return self.swssl.loaders(*args)
+
+@patch
+def loss_func(self:BothObjectives, pred, s, share):
+    return both_losses(pred, s, share, self.swssl.loss, self.weight)
+
+@patch
+def callbacks(self:BothObjectives): return [*self.swssl.callbacks(), LesionCrops(self.lesion)]

@@ -21,18 +21,31 @@ class NormalStatistics:
     def __init__(self,
         mean:torch.Tensor, # float P, or a single number
         spread:torch.Tensor # The same shape, positive
-    ): self.mean,self.spread = mean,spread
+    ):
+        self.mean = mean
+        self.spread = spread
 
-    @property
-    def array(self): return torch.stack([self.mean, self.spread]) # 2 x P or 2, what is saved
-    @classmethod
-    def from_array(cls, array): return cls(array[0], array[1])
+# %% ../../nbs/models/05_scorers.ipynb #542e0f26
+@patch
+def standardise(self:NormalStatistics,
+    values:torch.Tensor # float B x P, or B
+)->torch.Tensor: # The same shape
+    "Spreads above the normal mean"
+    return (values - self.mean)/self.spread
 
-    def standardise(self,
-        values:torch.Tensor # float B x P, or B
-    )->torch.Tensor: # The same shape
-        "Spreads above the normal mean"
-        return (values - self.mean)/self.spread
+# %% ../../nbs/models/05_scorers.ipynb #43eb4558
+@patch(as_prop=True)
+def array(self:NormalStatistics)->torch.Tensor:
+    "Mean and spread in one, float 2 x P or 2"
+    return torch.stack([self.mean, self.spread])
+
+# %% ../../nbs/models/05_scorers.ipynb #088d46ff
+@patch(cls_method=True)
+def from_array(cls:NormalStatistics,
+    array:torch.Tensor # float 2 x P or 2, as `array` gives it
+)->NormalStatistics:
+    "The statistics that were saved"
+    return cls(array[0], array[1])
 
 # %% ../../nbs/models/05_scorers.ipynb #bf147b46
 def _own_mean(values, valid_mask, n):
@@ -41,6 +54,12 @@ def _own_mean(values, valid_mask, n):
     every = total.sum()/n.sum().clamp(min=1)
     return torch.where(n > 0, total.sum(0)/n.clamp(min=1), every)
 
+# %% ../../nbs/models/05_scorers.ipynb #f74b8085
+def _common_variance(squares, n, unit):
+    "The variance that all positions have in common, at each in its `unit`; `squares` are sums over `n` images"
+    return unit*(squares/unit).sum()/n.sum().clamp(min=1)
+
+# %% ../../nbs/models/05_scorers.ipynb #31ce25fc
 @patch(cls_method=True)
 def fit(cls:NormalStatistics,
     values:torch.Tensor, # float N x P, or N: of N normal images
@@ -57,9 +76,8 @@ def fit(cls:NormalStatistics,
     mean = _own_mean(values, valid_mask, n)
     if relative: mean = mean.clamp(min=least)
     squares = torch.where(valid_mask, values - mean, 0).square().sum(0)
-    unit = mean.square() if relative else torch.ones_like(mean)
-    common = unit*(squares/unit).sum()/n.sum().clamp(min=1)
     own = squares/(n - int(unbiased)).clamp(min=1)
+    common = _common_variance(squares, n, mean.square() if relative else torch.ones_like(mean))
     share = common_images/(n + common_images).clamp(min=1) if common_images else common_share
     return cls(mean, ((1 - share)*own + share*common).sqrt().clamp(min=least))
 
@@ -80,24 +98,28 @@ class WindowBatch:
         h:torch.Tensor, # float B x P x D, features
         valid_mask:torch.Tensor # bool B x P, False where the window is blank
     ):
-        self.h,self.valid_mask,self._queries = h,valid_mask,{}
+        self.h,self.valid_mask = h,valid_mask
+        self._queries = {}
         self.counted = valid_mask # bool B x P, windows that count for score and heatmap
         self.scores = None # float B x P, window scores; inf where there is nothing to compare with
         self.official = None # float B, what stands instead of the pooled scores, where a scorer gives that
         self.image_scores = None # float B, what is added to them; None where no scorer gives any
 
-    def query(self,
-        memory:WindowMemory # A memory bank
-    )->BankQuery: # The same for everyone who asks
-        "What is asked of a memory bank"
-        found = self._queries.get(id(memory))
-        if found is None: found = self._queries[id(memory)] = BankQuery(memory, self.h, self.valid_mask)
-        return found
+# %% ../../nbs/models/05_scorers.ipynb #b79e524e
+@patch
+def query(self:WindowBatch,
+    memory:WindowMemory # A memory bank
+)->BankQuery: # The same for everyone who asks
+    "What is asked of a memory bank"
+    key = id(memory)
+    if key not in self._queries: self._queries[key] = BankQuery(memory, self.h, self.valid_mask)
+    return self._queries[key]
 
 # %% ../../nbs/models/05_scorers.ipynb #b9915e40
 class Scorer:
     "One source of evidence. A subclass has a `name` of its own, and gives `window_scores`, `image_scores` or both"
-    name,kinds = None,{}
+    name = None
+    kinds = {} # name -> class
     weight = 1. # Of its scores in the sum
     memory = None # Its memory bank, where it has one
     replaces_pool = False # Whether its image score stands instead of the pooled window scores
@@ -105,22 +127,87 @@ class Scorer:
     def __init_subclass__(cls):
         if 'name' in vars(cls): Scorer.kinds[cls.name] = cls
 
-    def available(self, model)->bool: return True # whether the trained model has what it needs
-    def check(self, scorers): pass # `InputError` where it does not go with the others
-    def begin(self, task:FitTask): pass
-    def add(self, h, valid_mask): pass # of one image: float P x D, bool P
-    def finish(self): pass
-    def bind(self, scorers): pass # take what belongs to another scorer of the list
-    def ask(self, batch:WindowBatch): pass
-    def window_scores(self, batch:WindowBatch): pass # float B x P or None
-    def image_scores(self, batch:WindowBatch): pass # float B or None
-    def settings(self)->dict: return dict(weight=self.weight)
-    def arrays(self)->dict: return {} # name -> Tensor
-
-    @classmethod
-    def from_saved(cls, settings, arrays, grid): return cls(**settings)
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name,value in self.settings().items())})"
+        settings = ', '.join(f'{name}={value}' for name,value in self.settings().items())
+        return f'{type(self).__name__}({settings})'
+
+# %% ../../nbs/models/05_scorers.ipynb #c085e7ad
+@patch
+def available(self:Scorer,
+    model # The trained model
+)->bool:
+    "Whether the model has what the scorer needs"
+    return True
+
+@patch
+def check(self:Scorer,
+    scorers # All of the list, this one too
+): # `InputError` where it does not go with the others
+    "Refuse a list of scorers"
+
+# %% ../../nbs/models/05_scorers.ipynb #52b81973
+@patch
+def begin(self:Scorer,
+    task:FitTask # What will come
+):
+    "Before the first normal image"
+
+@patch
+def add(self:Scorer,
+    h:torch.Tensor, # float P x D, features of the windows of one normal image
+    valid_mask:torch.Tensor # bool P, False where the window is blank
+):
+    "Take a normal image in"
+
+@patch
+def finish(self:Scorer):
+    "After the last normal image"
+
+# %% ../../nbs/models/05_scorers.ipynb #85e92264
+@patch
+def bind(self:Scorer,
+    scorers # All of the list, fitted
+):
+    "Take what belongs to another scorer of the list"
+
+# %% ../../nbs/models/05_scorers.ipynb #3e62f7cb
+@patch
+def ask(self:Scorer,
+    batch:WindowBatch # New images
+):
+    "Say what is wanted from a memory bank"
+
+@patch
+def window_scores(self:Scorer,
+    batch:WindowBatch # New images
+): # float B x P, or None
+    "A score for each window, higher = more anomalous"
+
+@patch
+def image_scores(self:Scorer,
+    batch:WindowBatch # New images
+): # float B, or None
+    "A score for each image, higher = more anomalous"
+
+# %% ../../nbs/models/05_scorers.ipynb #1f3450ca
+@patch
+def settings(self:Scorer)->dict:
+    "Arguments of the class, plain values for JSON"
+    return dict(weight=self.weight)
+
+@patch
+def arrays(self:Scorer)->dict:
+    "What was fitted, name -> Tensor"
+    return {}
+
+@patch(cls_method=True)
+def from_saved(cls:Scorer,
+    settings:dict, # As `settings` gave it
+    arrays:dict, # As `arrays` gave it
+    grid:Grid # The windows of the run
+)->Scorer:
+    "The fitted scorer that was saved"
+    return cls(**settings)
 
 # %% ../../nbs/models/05_scorers.ipynb #5cb90648
 @patch
@@ -131,15 +218,16 @@ def fitted(self:Scorer,
     for name,value in parts.items(): setattr(self, name, value)
     return self
 
+# %% ../../nbs/models/05_scorers.ipynb #e78e4213
 def bank_of(
     scorers, # List of scorers
-    who # The scorer that asks
+    asking # The scorer that asks
 )->WindowMemory: # `InputError` where none has a memory bank
     "The memory bank that the scorers of a list share"
-    for o in scorers:
-        if o.memory is not None: return o.memory
-    raise InputError(f'{type(who).__name__} compares with the memory bank of a WindowDistance, and there is none',
-        do='put a WindowDistance into the list of scorers')
+    for scorer in scorers:
+        if scorer.memory is not None: return scorer.memory
+    what = f'{type(asking).__name__} compares with the memory bank of a WindowDistance, and there is none'
+    raise InputError(what, do='put a WindowDistance into the list of scorers')
 
 # %% ../../nbs/models/05_scorers.ipynb #1db7f6f8
 def weighted_sum(
@@ -157,7 +245,8 @@ def weighted_sum(
 # %% ../../nbs/models/05_scorers.ipynb #6130490b
 class WindowDistance(Scorer):
     "Distance of each window to the nearest normal windows around its position"
-    name,bank = 'window_distance',WindowMemory
+    name = 'window_distance'
+    bank = WindowMemory # The kind of memory bank
     def __init__(self,
         search_radius:int=1, # Grid cells that a match may lie away
         k:int=1, # Nearest windows whose distances are averaged
@@ -165,22 +254,10 @@ class WindowDistance(Scorer):
         standardise:bool=True, # Give spreads from the mean of normal images at that position
         weight:float=1. # Of the scores in the sum
     ):
-        self.search_radius,self.k,self.components = search_radius,k,components
-        self.standardise,self.weight = standardise,weight
+        self.search_radius,self.k = search_radius,k
+        self.components,self.standardise = components,standardise
+        self.weight = weight
         self.normal = None # `NormalStatistics` of each position, once fitted
-
-    def begin(self, task):
-        self._builder = MemoryBuilder(task.images, task.grid.cols, task.parts, self.components, groups=task.groups,
-            kind=self.bank, search_radius=self.search_radius, k=self.k)
-    def add(self, h, valid_mask): self._builder.add(h, valid_mask)
-    def finish(self):
-        self.memory = self._builder.finish()
-        del self._builder
-        if self.standardise: self.normal = distance_statistics(self.memory)
-
-    def window_scores(self, batch):
-        d = batch.query(self.memory).windows
-        return d if self.normal is None else self.normal.standardise(d)
 
 # %% ../../nbs/models/05_scorers.ipynb #fe2ea829
 def distance_statistics(
@@ -191,19 +268,44 @@ def distance_statistics(
     "What distances normal images have to those of other patients"
     return NormalStatistics.fit(*memory.between_patients(most, bs), common_images=20, relative=True)
 
+# %% ../../nbs/models/05_scorers.ipynb #f64cfa67
+@patch
+def begin(self:WindowDistance, task):
+    options = dict(search_radius=self.search_radius, k=self.k)
+    self._builder = MemoryBuilder(task.images, task.grid.cols, task.parts, self.components,
+        groups=task.groups, kind=self.bank, **options)
+
+@patch
+def add(self:WindowDistance, h, valid_mask): self._builder.add(h, valid_mask)
+
+@patch
+def finish(self:WindowDistance):
+    self.memory = self._builder.finish()
+    del self._builder
+    if self.standardise: self.normal = distance_statistics(self.memory)
+
+# %% ../../nbs/models/05_scorers.ipynb #6ab245b6
+@patch
+def window_scores(self:WindowDistance, batch):
+    distance = batch.query(self.memory).windows
+    return distance if self.normal is None else self.normal.standardise(distance)
+
 # %% ../../nbs/models/05_scorers.ipynb #30173f3e
 @patch
 def settings(self:WindowDistance):
-    return dict(search_radius=self.search_radius, k=self.k, components=self.components, standardise=self.standardise,
-        weight=self.weight)
+    names = 'search_radius','k','components','standardise','weight'
+    return {name: getattr(self, name) for name in names}
 
 @patch
 def arrays(self:WindowDistance):
-    return self.memory.arrays() if self.normal is None else dict(self.memory.arrays(), normal=self.normal.array)
+    arrays = self.memory.arrays()
+    return arrays if self.normal is None else dict(arrays, normal=self.normal.array)
 
+# %% ../../nbs/models/05_scorers.ipynb #e6230bf3
 @patch(cls_method=True)
 def from_saved(cls:WindowDistance, settings, arrays, grid):
-    new,arrays = cls(**settings),dict(arrays)
+    new = cls(**settings)
+    arrays = dict(arrays)
     normal = arrays.pop('normal', None)
     if normal is not None: new.normal = NormalStatistics.from_array(normal)
     new.memory = cls.bank.from_arrays(**arrays, cols=grid.cols, search_radius=new.search_radius, k=new.k)
@@ -215,9 +317,9 @@ def needs_standard_distances(
     scorers # All of the list
 ):
     "`InputError` where window distances are on another scale than `scorer`"
-    if all(getattr(o, 'standardise', True) for o in scorers): return
-    raise InputError(f'{type(scorer).__name__} is on the scale of standardised distances',
-        do='leave it out (weight 0), or keep standardise=True')
+    if all(getattr(other, 'standardise', True) for other in scorers): return
+    what = f'{type(scorer).__name__} is on the scale of standardised distances'
+    raise InputError(what, do='leave it out (weight 0), or keep standardise=True')
 
 # %% ../../nbs/models/05_scorers.ipynb #4036af0b
 class ImageDistance(Scorer):
@@ -232,18 +334,27 @@ class ImageDistance(Scorer):
         self.images = None # `ImageMemory`, once bound
 
     def check(self, scorers): needs_standard_distances(self, scorers)
-    def bind(self, scorers):
-        self.images = ImageMemory(bank_of(scorers, self), self.k)
-        if self.normal is None: self.normal = NormalStatistics.fit(self.images.between_patients(), unbiased=True)
-
-    def ask(self, batch): batch.query(self.images.memory).ask_images(self.images)
-    def image_scores(self, batch): return self.normal.standardise(batch.query(self.images.memory).images(self.images))
     def settings(self): return dict(k=self.k, weight=self.weight)
     def arrays(self): return dict(normal=self.normal.array)
 
-    @classmethod
-    def from_saved(cls, settings, arrays, grid): # the bank comes with `bind`
-        return cls(**settings).fitted(normal=NormalStatistics.from_array(arrays['normal']))
+# %% ../../nbs/models/05_scorers.ipynb #0f98e52b
+@patch
+def bind(self:ImageDistance, scorers):
+    self.images = ImageMemory(bank_of(scorers, self), self.k)
+    if self.normal is None: self.normal = NormalStatistics.fit(self.images.between_patients(), unbiased=True)
+
+@patch(cls_method=True)
+def from_saved(cls:ImageDistance, settings, arrays, grid): # the bank comes with `bind`
+    return cls(**settings).fitted(normal=NormalStatistics.from_array(arrays['normal']))
+
+# %% ../../nbs/models/05_scorers.ipynb #965980ee
+@patch
+def ask(self:ImageDistance, batch): batch.query(self.images.memory).ask_images(self.images)
+
+@patch
+def image_scores(self:ImageDistance, batch):
+    distance = batch.query(self.images.memory).images(self.images)
+    return self.normal.standardise(distance)
 
 # %% ../../nbs/models/05_scorers.ipynb #c77005a8
 def official_score(
@@ -258,16 +369,19 @@ def official_score(
 # %% ../../nbs/models/05_scorers.ipynb #7a70be6e
 class OfficialScore(Scorer):
     "The image score of the authors' official code, instead of the pooled window scores"
-    name,replaces_pool = 'official_score',True
-    def check(self, scorers):
-        plain = all(getattr(o, 'components', None) is None for o in scorers)
-        if plain and not any(isinstance(o, ImageDistance) for o in scorers): return
-        raise InputError("the official score compares plain features of windows alone",
-            do='give WindowDistance(components=None) and no ImageDistance')
-
+    name = 'official_score'
+    replaces_pool = True
     def bind(self, scorers): self._bank = bank_of(scorers, self)
     def image_scores(self, batch): return official_score(self._bank, batch.h, batch.counted)
     def settings(self): return {}
+
+# %% ../../nbs/models/05_scorers.ipynb #87ef7a4d
+@patch
+def check(self:OfficialScore, scorers):
+    plain = all(getattr(scorer, 'components', None) is None for scorer in scorers)
+    if plain and not any(isinstance(scorer, ImageDistance) for scorer in scorers): return
+    do = 'give WindowDistance(components=None) and no ImageDistance'
+    raise InputError('the official score compares plain features of windows alone', do=do)
 
 # %% ../../nbs/models/05_scorers.ipynb #0cf33299
 class TopFraction:
@@ -277,21 +391,23 @@ class TopFraction:
         fraction:float=1. # Share of the windows that count; at least one window
     ):
         if not 0 <= fraction <= 1:
-            raise InputError(f'a top fraction of {fraction} is no share',
-                do='give a number from 0 (the largest) to 1 (the mean)')
+            do = 'give a number from 0 (the largest) to 1 (the mean)'
+            raise InputError(f'a top fraction of {fraction} is no share', do=do)
         self.fraction = fraction
-
-    def __call__(self,
-        scores:torch.Tensor, # float B x P, window scores
-        valid_mask:torch.Tensor # bool B x P, windows that count
-    )->torch.Tensor: # float B
-        "Anomaly score of each image"
-        best = torch.where(valid_mask, scores, -torch.inf).sort(1, descending=True).values
-        n = (self.fraction*valid_mask.sum(1)).round().clamp(min=1)[:,None]
-        chosen = torch.arange(scores.shape[1], device=scores.device) < n
-        return torch.where(chosen, best, 0).sum(1)/n[:,0]
 
     def settings(self): return dict(name=self.name, fraction=self.fraction)
     def __repr__(self): return f'TopFraction({self.fraction})'
 
 pools = dict(top_fraction=TopFraction) # name -> class
+
+# %% ../../nbs/models/05_scorers.ipynb #9152f477
+@patch
+def __call__(self:TopFraction,
+    scores:torch.Tensor, # float B x P, window scores
+    valid_mask:torch.Tensor # bool B x P, windows that count
+)->torch.Tensor: # float B
+    "Anomaly score of each image"
+    best = torch.where(valid_mask, scores, -torch.inf).sort(1, descending=True).values
+    n = (self.fraction*valid_mask.sum(1)).round().clamp(min=1)[:,None]
+    chosen = torch.arange(scores.shape[1], device=scores.device) < n
+    return torch.where(chosen, best, 0).sum(1)/n[:,0]

@@ -16,6 +16,8 @@ from fastprogress.fastprogress import progress_bar
 from ..core import InputError, choose_device, set_seeds
 from ..data.cases import refuse_shared_patients
 from ..data.preprocess import Preprocess
+
+# %% ../../nbs/models/10_swssl.ipynb #a486ce82
 from .augment import Augment
 from .detector import Detector
 from ..data.cache import PreprocessedImages
@@ -23,10 +25,10 @@ from .encoder import Encoder, adapt_norm, window_features
 from .engine import engine, model_bytes, model_from_bytes
 from .lesion_head import LesionScore
 from .memory import patient_groups
-from swssl_nb.models.objectives import (BothObjectives, LesionObjective, Objective, SwsslObjective, Views, WindowModel,
-    example_shape)
-from .scorers import (FitTask, ImageDistance, OfficialScore, Scorer, TopFraction, WindowBatch,
-    WindowDistance, pools, weighted_sum)
+from .objectives import BothObjectives, LesionObjective, Objective, SwsslObjective
+from .objectives import Sampling, Views, WindowModel, example_shape
+from .scorers import ImageDistance, OfficialScore, Scorer, WindowDistance
+from .scorers import FitTask, TopFraction, WindowBatch, pools, weighted_sum
 from .windows import Grid, blank, to_heatmap
 
 # %% ../../nbs/models/10_swssl.ipynb #937de8af
@@ -35,6 +37,7 @@ def _longer_side(case):
     try: return [max(case.radiograph().shape)]
     except (InputError, OSError): return []
 
+# %% ../../nbs/models/10_swssl.ipynb #e00f2f58
 def working_size(
     cases, # `Cases`
     most:int=9 # Images that are looked at, spread evenly
@@ -51,6 +54,7 @@ def _as_preprocess(preprocess, cases):
     if callable(preprocess): return preprocess(working_size(cases))
     return Preprocess(working_size(cases) if preprocess is None else preprocess)
 
+# %% ../../nbs/models/10_swssl.ipynb #12383886
 def _as_grid(window, stride, size):
     "A `Grid` from what a learner was given"
     return window(size) if callable(window) else Grid(size, window, stride)
@@ -71,14 +75,19 @@ class NewEncoder:
         self.options = dict(name=name, stages=stages, weights=weights, mean=mean, std=std)
         self.adapt,self.view = adapt,view
 
-    def make(self)->Encoder: return Encoder(**self.options)
+# %% ../../nbs/models/10_swssl.ipynb #2a401a3b
+@patch
+def make(self:NewEncoder)->Encoder:
+    "The encoder, as it comes"
+    return Encoder(**self.options)
 
-    def adapt_to(self,
-        encoder:Encoder, # Changed in place
-        images # Sequence of float tensors 1 x H x W in [0, 1]
-    )->Encoder: # The same
-        "Move its batch-norm statistics towards those of images"
-        return adapt_norm(encoder, images, self.adapt, self.view or Views().both)
+@patch
+def adapt_to(self:NewEncoder,
+    encoder:Encoder, # Changed in place
+    images # Sequence of float tensors 1 x H x W in [0, 1]
+)->Encoder: # The same
+    "Move its batch-norm statistics towards those of images"
+    return adapt_norm(encoder, images, self.adapt, self.view or Views().both)
 
 # %% ../../nbs/models/10_swssl.ipynb #cf386c6c
 def _check_cases(cases, valid):
@@ -87,10 +96,12 @@ def _check_cases(cases, valid):
     abnormal = (cases.labels == 1).sum()
     if abnormal: raise InputError(f'{abnormal} of the training images are abnormal', do='pass cases.normals()')
 
+# %% ../../nbs/models/10_swssl.ipynb #63b83122
 def _read_images(cases, valid, preprocess, strict):
     "Images to learn from, and those that are watched"
     images = PreprocessedImages(cases, preprocess, strict)
-    return images, [] if valid is None else PreprocessedImages(valid, preprocess, strict, least=1)
+    watched = [] if valid is None else PreprocessedImages(valid, preprocess, strict, least=1)
+    return images, watched
 
 # %% ../../nbs/models/10_swssl.ipynb #a3fc3836
 def swssl_learner(
@@ -155,15 +166,28 @@ class SwsslDetector(Detector):
         engine=None # Engine of the encoder; made when first asked for
     ):
         super().__init__(preprocess)
-        self.encoder,self.grid,self.features = encoder.eval(),grid,features
+        self.encoder,self.grid = encoder.eval(),grid
+        self.features = features
         self.scorers,self.pool = list(scorers),pool or TopFraction()
         if engine is not None: self.fast = engine
 
     @cached_property
     def fast(self): return engine(self.encoder, example_shape(self.grid, self.features))
-    @property
-    def memory(self): # the first scorer's memory bank
-        return next((o.memory for o in self.scorers if o.memory is not None), None)
+
+# %% ../../nbs/models/10_swssl.ipynb #bfda25cd
+@patch(as_prop=True)
+def memory(self:SwsslDetector): # `WindowMemory`, or None
+    "The memory bank of the first scorer that has one"
+    return next((scorer.memory for scorer in self.scorers if scorer.memory is not None), None)
+
+# %% ../../nbs/models/10_swssl.ipynb #acfe9d89
+def _features_of(images, encoder, grid, features):
+    "Features P x D and valid mask P of one image after another"
+    device = next(encoder.parameters()).device
+    for i in progress_bar(range(len(images)), leave=False):
+        image = images[i][None].to(device)
+        h = window_features(encoder, image, grid, features)[0]
+        yield h, ~blank(image, grid)[0]
 
 # %% ../../nbs/models/10_swssl.ipynb #c803f50c
 def fit_scorers(
@@ -178,17 +202,15 @@ def fit_scorers(
     for scorer in scorers: scorer.check(scorers)
     groups = patient_groups(images.cases) if hasattr(images, 'cases') else None
     task = FitTask(len(images), grid, encoder.channels, groups, model)
-    device = next(encoder.parameters()).device
     with torch.inference_mode():
         for scorer in scorers: scorer.begin(task)
-        for i in progress_bar(range(len(images)), leave=False):
-            image = images[i][None].to(device)
-            h,valid_mask = window_features(encoder, image, grid, features)[0],~blank(image, grid)[0]
+        for h,valid_mask in _features_of(images, encoder, grid, features):
             for scorer in scorers: scorer.add(h, valid_mask)
         for scorer in scorers: scorer.finish()
         for scorer in scorers: scorer.bind(scorers)
     return scorers
 
+# %% ../../nbs/models/10_swssl.ipynb #03bb3ad7
 @patch
 def fit(self:SwsslDetector,
     images, # Normal images at working size, as `PreprocessedImages`
@@ -204,25 +226,31 @@ def window_scores(self:SwsslDetector,
     x:torch.Tensor # float32 B x 1 x H x W in [0, 1], preprocessed
 )->WindowBatch: # With `scores`, `counted` and `image_scores`; `InputError` where no window counts
     "What the scorers say of the windows, and of the images as wholes"
-    x = x.to(next(self.encoder.parameters()).device)
-    valid_mask = ~blank(x, self.grid)
-    if not valid_mask.any(1).all():
-        raise InputError('every window of this image is blank (all zero)', do='look at the image')
-    batch = WindowBatch(window_features(self.fast, x, self.grid, self.features), valid_mask)
+    batch = self._windows_of(x.to(next(self.encoder.parameters()).device))
     for scorer in self.scorers: scorer.ask(batch)
-    batch.scores = weighted_sum(self.scorers, [o.window_scores(batch) for o in self.scorers])
-    batch.counted = valid_mask & batch.scores.isfinite() # not in place: ONNX has no such thing
+    batch.scores = weighted_sum(self.scorers, [scorer.window_scores(batch) for scorer in self.scorers])
+    batch.counted = batch.valid_mask & batch.scores.isfinite() # not in place: ONNX has no such thing
     if not batch.counted.any(1).all():
         raise InputError('this image has pixels only where every normal image is blank', do='look at the image')
     batch.official,batch.image_scores = self._image_scores(batch)
     return batch
 
+# %% ../../nbs/models/10_swssl.ipynb #0dada514
+@patch
+def _windows_of(self:SwsslDetector, x):
+    "The features of images; `InputError` for one that is all blank"
+    valid_mask = ~blank(x, self.grid)
+    if not valid_mask.any(1).all():
+        raise InputError('every window of this image is blank (all zero)', do='look at the image')
+    return WindowBatch(window_features(self.fast, x, self.grid, self.features), valid_mask)
+
+# %% ../../nbs/models/10_swssl.ipynb #fae17718
 @patch
 def _image_scores(self:SwsslDetector, batch):
     "What stands instead of the pooled scores, and what is added to them; each float B or None"
-    instead = [o for o in self.scorers if o.replaces_pool]
-    added = [o for o in self.scorers if not o.replaces_pool]
-    return tuple(weighted_sum(some, [o.image_scores(batch) for o in some]) for some in (instead, added))
+    instead = [scorer for scorer in self.scorers if scorer.replaces_pool]
+    added = [scorer for scorer in self.scorers if not scorer.replaces_pool]
+    return tuple(weighted_sum(some, [scorer.image_scores(batch) for scorer in some]) for some in (instead, added))
 
 # %% ../../nbs/models/10_swssl.ipynb #07221770
 @patch
@@ -244,12 +272,14 @@ def _int8_model(detector):
     model = getattr(vars(detector).get('fast'), 'model', None)
     return model_bytes(model) if model else {}
 
+# %% ../../nbs/models/10_swssl.ipynb #18683f0c
 @patch
 def state(self:SwsslDetector):
+    scorers = [dict(name=scorer.name, **scorer.settings()) for scorer in self.scorers]
     settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features,
-        pool=self.pool.settings(), scorers=[dict(name=o.name, **o.settings()) for o in self.scorers])
-    parts = {f'scorers.{i}': o.arrays() for i,o in enumerate(self.scorers)}
-    parts = dict(encoder=self.encoder.state_dict(), **parts, engine=_int8_model(self))
+        pool=self.pool.settings(), scorers=scorers)
+    arrays = {f'scorers.{i}': scorer.arrays() for i,scorer in enumerate(self.scorers)}
+    parts = dict(encoder=self.encoder.state_dict(), **arrays, engine=_int8_model(self))
     return settings, {f'{part}.{name}': array for part,arrays in parts.items() for name,array in arrays.items()}
 
 # %% ../../nbs/models/10_swssl.ipynb #9dd7079a
@@ -257,6 +287,7 @@ def _part(arrays, name):
     "The arrays of one part"
     return {k.removeprefix(f'{name}.'): v for k,v in arrays.items() if k.startswith(f'{name}.')}
 
+# %% ../../nbs/models/10_swssl.ipynb #e68a5c00
 def _saved_scorers(saved, arrays, grid):
     "Scorers from their settings and arrays"
     scorers = []
@@ -267,15 +298,20 @@ def _saved_scorers(saved, arrays, grid):
     for scorer in scorers: scorer.bind(scorers)
     return scorers
 
+# %% ../../nbs/models/10_swssl.ipynb #7e59a569
+def _saved_engine(arrays, encoder, grid, features):
+    "The engine in 8-bit integers that a run carries, or None"
+    int8 = _part(arrays, 'engine')
+    if not int8: return None
+    return engine(encoder.eval(), example_shape(grid, features), precision='int8', images=model_from_bytes(int8))
+
+# %% ../../nbs/models/10_swssl.ipynb #05b3e743
 @patch(cls_method=True)
 def from_state(cls:SwsslDetector, settings, arrays, preprocess):
     encoder = Encoder(**settings['encoder'], weights='random') # every weight is overwritten in the next line
     encoder.load_state_dict(_part(arrays, 'encoder'))
-    grid,features,int8 = Grid(**settings['grid']),settings['features'],_part(arrays, 'engine')
-    fast = None
-    if int8:
-        shape = example_shape(grid, features)
-        fast = engine(encoder.eval(), shape, precision='int8', images=model_from_bytes(int8))
+    grid,features = Grid(**settings['grid']),settings['features']
+    fast = _saved_engine(arrays, encoder, grid, features)
     pool = dict(settings['pool'])
     pool = pools[pool.pop('name')](**pool)
     return cls(preprocess, encoder, grid, _saved_scorers(settings['scorers'], arrays, grid), pool, features, fast)
@@ -284,12 +320,14 @@ def from_state(cls:SwsslDetector, settings, arrays, preprocess):
 def _wanted_scorers(model, scorers):
     "Copies of the scorers that count and for which the model has what they need"
     wanted = [WindowDistance(), LesionScore(), ImageDistance()] if scorers is None else scorers
-    there = [o for o in wanted if o.weight and o.available(model)]
+    counted = [scorer for scorer in wanted if scorer.weight]
+    there = [scorer for scorer in counted if scorer.available(model)]
     if scorers is not None:
-        for o in wanted:
-            if o.weight and o not in there: print(f'no {type(o).__name__}: nothing was trained for it', flush=True)
-    return [copy.copy(o) for o in there]
+        for scorer in counted:
+            if scorer not in there: print(f'no {type(scorer).__name__}: nothing was trained for it', flush=True)
+    return [copy.copy(scorer) for scorer in there]
 
+# %% ../../nbs/models/10_swssl.ipynb #70fe033c
 @patch
 def to_detector(self:WindowModel,
     images:PreprocessedImages, # Normal images
@@ -297,61 +335,83 @@ def to_detector(self:WindowModel,
     pool=None # Window scores -> image score: `TopFraction()` by default
 )->SwsslDetector:
     "The detector of the trained encoder and head"
-    encoder = copy.deepcopy(self.encoder) # further training must not reach into the detector
+    encoder = copy.deepcopy(self.encoder) # further training must not change the detector
     wanted = _wanted_scorers(self, scorers)
     detector = SwsslDetector(images.preprocess, encoder, self.grid, wanted, pool, self.features, self.shared)
     return detector.fit(images, self)
 
 # %% ../../nbs/models/10_swssl.ipynb #b9e25270
-def _preprocess_of(s):
+def _preprocess_of(settings):
     "A `Preprocess`, or a function from a size to it, see `swssl_learner`"
-    made = partial(Preprocess, equalize=s['equalize'], fit=s['fit'], trim=s['trim'], percentiles=s['percentiles'])
-    return made if s['size'] is None else made(s['size'])
+    names = 'equalize','fit','trim','percentiles'
+    made = partial(Preprocess, **{name: settings[name] for name in names})
+    return made if settings['size'] is None else made(settings['size'])
 
+# %% ../../nbs/models/10_swssl.ipynb #b1d4e456
 def _views_of(settings):
     "The `Views` of the settings"
     augment = getattr(Augment, settings['augment'])()
     return Views(augment, settings['inversion'], settings['augment_neighbour'])
 
-# %% ../../nbs/models/10_swssl.ipynb #96744cdb
-def _swssl_objective(s):
-    "`SwsslObjective` of the settings"
-    rate = {} if s['lr'] is None else dict(lr=s['lr'])
-    return SwsslObjective(_views_of(s), s['triples'], s['crop'], s['max_step'], s['width'], s['chunk'],
-        freeze_norm=s['freeze_norm'], bs=s['bs'], **rate)
+# %% ../../nbs/models/10_swssl.ipynb #2d530ce7
+def _encoder_of(settings):
+    "The `NewEncoder` of the settings"
+    names = 'weights','stages','mean','std','adapt'
+    return NewEncoder(settings['encoder'], **{name: settings[name] for name in names}, view=_views_of(settings).both)
 
-def _objective_of(s):
+# %% ../../nbs/models/10_swssl.ipynb #cdc68176
+def _given(settings, *names):
+    "Those of the settings that are not None"
+    return {name: settings[name] for name in names if settings[name] is not None}
+
+# %% ../../nbs/models/10_swssl.ipynb #96744cdb
+def _swssl_objective(settings):
+    "`SwsslObjective` of the settings; `InputError` for a precision that is not for training"
+    if settings['precision'] != 'fp32':
+        raise InputError('8-bit integers are for a frozen encoder and whole images', do="keep objective='lesion'")
+    sampling = Sampling(settings['triples'], settings['crop'], settings['max_step'])
+    own = {name: settings[name] for name in ('width', 'chunk', 'freeze_norm')}
+    return SwsslObjective(_views_of(settings), sampling, **own, **_given(settings, 'bs', 'lr'))
+
+# %% ../../nbs/models/10_swssl.ipynb #78cd0ffb
+def _objective_of(settings):
     "The objective of the settings; `InputError` for an unknown one"
-    if s['objective'] not in ('lesion', 'swssl', 'both'):
-        raise InputError(f"the objective is 'lesion', 'swssl' or 'both', not {s['objective']!r}")
-    if s['objective'] != 'lesion':
-        if s['precision'] != 'fp32':
-            raise InputError('8-bit integers are for a frozen encoder and whole images', do="keep objective='lesion'")
-        own = _swssl_objective(s)
-        return own if s['objective'] == 'swssl' else BothObjectives(own, weight=s['lesion_loss'])
-    given = {k: s[k] for k in ('bs', 'lr') if s[k] is not None}
-    return LesionObjective(hold=s['hold'], precision=s['precision'], **given)
+    objective = settings['objective']
+    if objective == 'swssl': return _swssl_objective(settings)
+    if objective == 'both': return BothObjectives(_swssl_objective(settings), weight=settings['lesion_loss'])
+    if objective == 'lesion':
+        given = _given(settings, 'bs', 'lr')
+        return LesionObjective(hold=settings['hold'], precision=settings['precision'], **given)
+    raise InputError(f"the objective is 'lesion', 'swssl' or 'both', not {objective!r}")
 
 # %% ../../nbs/models/10_swssl.ipynb #d954b45a
-def _scorers_of(s):
-    "The scorers of the settings; those of weight 0 are left out"
-    if s['official_score'] and (s['lesion_score'] or s['image_distance']):
-        raise InputError('the official score has no lesion head and no image as a whole',
-            do='set lesion_score and image_distance to 0')
-    scorers = [WindowDistance(s['search_radius'], s['k'], s['components'], s['standardise'])]
-    if s['lesion_score'] and s['objective'] != 'swssl': scorers.append(LesionScore(s['lesion_score']))
-    if s['image_distance']: scorers.append(ImageDistance(s['nearest_images'], s['image_distance']))
-    return [*scorers, OfficialScore()] if s['official_score'] else scorers
+def _check_scorers(settings):
+    "`InputError` for scores that cannot be added to the official one"
+    if settings['official_score'] and (settings['lesion_score'] or settings['image_distance']):
+        do = 'set lesion_score and image_distance to 0'
+        raise InputError('the official score has no lesion head and no image as a whole', do=do)
 
+# %% ../../nbs/models/10_swssl.ipynb #abdb09a5
+def _scorers_of(settings):
+    "The scorers of the settings, without those of weight 0"
+    _check_scorers(settings)
+    names = 'search_radius','k','components','standardise'
+    scorers = [WindowDistance(**{name: settings[name] for name in names})]
+    if settings['lesion_score'] and settings['objective'] != 'swssl':
+        scorers.append(LesionScore(settings['lesion_score']))
+    if settings['image_distance']:
+        scorers.append(ImageDistance(settings['nearest_images'], settings['image_distance']))
+    if settings['official_score']: scorers.append(OfficialScore())
+    return scorers
+
+# %% ../../nbs/models/10_swssl.ipynb #76601edd
 def swssl_recipe(
     settings:dict # All settings, see `recipes`
 )->dict: # learner, fit, detector: keyword arguments of each
     "Settings as what `swssl_learner`, the training and `learn.detector` take"
-    names = dict(name='encoder', stages='stages', weights='weights', mean='mean', std='std', adapt='adapt')
-    encoder = NewEncoder(**{k: settings[v] for k,v in names.items()}, view=_views_of(settings).both)
     grid = partial(Grid, window=settings['window'], stride=settings['stride'], edge=settings['edge'])
-    learner = dict(objective=_objective_of(settings), encoder=encoder, preprocess=_preprocess_of(settings),
-        window=grid, features=settings['features'])
+    learner = dict(objective=_objective_of(settings), encoder=_encoder_of(settings),
+        preprocess=_preprocess_of(settings), window=grid, features=settings['features'])
     fit = dict(epochs=settings['epochs'], one_cycle=settings['objective'] == 'lesion')
     detector = dict(scorers=_scorers_of(settings), pool=TopFraction(settings['top_fraction']))
     return dict(learner=learner, fit=fit, detector=detector)
