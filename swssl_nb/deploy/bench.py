@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['in_turns', 'spread', 'machine_jobs', 'cpu_name', 'machine_limits', 'PlainWindows', 'gflop', 'detector_of', 'Repeated',
-           'forget_largest', 'bank_of', 'peak_of_scoring', 'ReleasedLoading', 'engines_of', 'bench']
+           'forget_largest', 'measure_bank', 'peak_of_scoring', 'OfficialLoading', 'engines_of', 'bench']
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-3
 import copy, platform, subprocess, sys, tempfile, time
@@ -181,7 +181,7 @@ def _official_bytes(images, grid):
     return images*len(Grid(grid.size, grid.window, grid.stride, 'official'))*2048*4
 
 # %% ../../nbs/deploy/02_bench.ipynb #7221fc6d
-def bank_of(
+def measure_bank(
     fast, # An engine of the encoder
     images, # Preprocessed images, as `Repeated`
     grid:Grid # Their windows
@@ -238,7 +238,7 @@ def peak_of_scoring(
     return peak
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-28
-class ReleasedLoading:
+class OfficialLoading:
     "One triple for each time that an image's file is read, decoded and resized, as in the official code"
     def __init__(self,
         paths, # Of images
@@ -249,7 +249,7 @@ class ReleasedLoading:
 
 # %% ../../nbs/deploy/02_bench.ipynb #0e803908
 @patch
-def __getitem__(self:ReleasedLoading, i):
+def __getitem__(self:OfficialLoading, i):
     from PIL import Image
     image = Image.open(self.paths[i]).convert('L').resize(self.grid.size[::-1])
     x = torch.from_numpy(np.asarray(image, np.float32)/255)[None,None]
@@ -328,8 +328,8 @@ def _both_engines(wide, size, images):
     return dict(wide=engines_of(wide, (size,size), pieces), default=engines_of(Encoder().eval(), (size,size), images))
 
 def _bank_ratio(fast, images, grid):
-    "The ratio of `bank_of` as a figure, and what else it gives"
-    bank = bank_of(fast, Repeated(images, 100), grid)
+    "The ratio of `measure_bank` as a figure, and what else it gives"
+    bank = measure_bank(fast, Repeated(images, 100), grid)
     return dict(value=bank['ratio'], spread=[bank['ratio']]*2, **bank)
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-32

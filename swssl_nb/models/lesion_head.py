@@ -27,14 +27,16 @@ class LesionHead(nn.Module):
     @property
     def trained(self): return bool(self.norm.num_batches_tracked > 0)
 
-    def forward(self,
-        h:torch.Tensor # float B x P x features
-    )->torch.Tensor: # float B x P
-        "Logits"
-        if self.training: x = self.norm(h.float().flatten(0,1)).view_as(h)
-        else: # the same by hand, in a form that ONNX knows
-            x = (h.float() - self.norm.running_mean)/(self.norm.running_var + self.norm.eps).sqrt()
-        return self.out(F.relu(self.hidden(x)))[...,0]
+# %% ../../nbs/models/08_lesion_head.ipynb #360210e1
+@patch
+def forward(self:LesionHead,
+    h:torch.Tensor # float B x P x features
+)->torch.Tensor: # float B x P
+    "Logits"
+    if self.training: x = self.norm(h.float().flatten(0,1)).view_as(h)
+    else: # the same by hand, in a form that ONNX knows
+        x = (h.float() - self.norm.running_mean)/(self.norm.running_var + self.norm.eps).sqrt()
+    return self.out(F.relu(self.hidden(x)))[...,0]
 
 # %% ../../nbs/models/08_lesion_head.ipynb #a7d4de40
 def lesion_loss(
@@ -57,18 +59,28 @@ class LesionScore(Scorer):
 
     def available(self, model): return getattr(model, 'head', None) is not None and model.head.trained
     def check(self, scorers): needs_standard_distances(self, scorers)
-
-    def begin(self, task):
-        self.head = copy.deepcopy(task.model.head).eval().requires_grad_(False)
-        self._seen = []
-    def add(self, h, valid_mask): self._seen.append((self.head(h[None])[0], valid_mask))
-    def finish(self):
-        logits,valid_mask = (torch.stack(o) for o in zip(*self._seen))
-        self.normal = NormalStatistics.fit(logits, valid_mask, common_share=0.1)
-        del self._seen
-
     def window_scores(self, batch): return self.normal.standardise(self.head(batch.h))
-    def arrays(self): return dict({f'head.{k}': v for k,v in self.head.state_dict().items()}, normal=self.normal.array)
+
+# %% ../../nbs/models/08_lesion_head.ipynb #c5a13ab0
+@patch
+def begin(self:LesionScore, task):
+    self.head = copy.deepcopy(task.model.head).eval().requires_grad_(False)
+    self._seen = []
+
+@patch
+def add(self:LesionScore, h, valid_mask): self._seen.append((self.head(h[None])[0], valid_mask))
+
+@patch
+def finish(self:LesionScore):
+    logits,valid_mask = (torch.stack(part) for part in zip(*self._seen))
+    del self._seen
+    self.normal = NormalStatistics.fit(logits, valid_mask, common_share=0.1)
+
+# %% ../../nbs/models/08_lesion_head.ipynb #fb79e1ed
+@patch
+def arrays(self:LesionScore):
+    head = {f'head.{name}': weight for name,weight in self.head.state_dict().items()}
+    return dict(head, normal=self.normal.array)
 
 # %% ../../nbs/models/08_lesion_head.ipynb #52a2a59f
 def _head_from(arrays):
@@ -78,9 +90,18 @@ def _head_from(arrays):
     head.load_state_dict({k.removeprefix('head.'): v for k,v in arrays.items() if k.startswith('head.')})
     return head.eval().requires_grad_(False)
 
+# %% ../../nbs/models/08_lesion_head.ipynb #614f1e86
 @patch(cls_method=True)
 def from_saved(cls:LesionScore, settings, arrays, grid):
     return cls(**settings).fitted(head=_head_from(arrays), normal=NormalStatistics.from_array(arrays['normal']))
+
+# %% ../../nbs/models/08_lesion_head.ipynb #6a01cef9
+def _drawn(counts, wanted, seed):
+    "Up to `wanted` patients, drawn evenly, who have a quarter of the images at most; `counts` are images of each"
+    drawn = []
+    for i in np.random.default_rng(seed % 2**32).permutation(len(counts)):
+        if len(drawn) < wanted and counts[drawn + [i]].sum() <= counts.sum()/4: drawn.append(i)
+    return drawn
 
 # %% ../../nbs/models/08_lesion_head.ipynb #e3024dbe
 def hold_back(
@@ -95,8 +116,5 @@ def hold_back(
         raise InputError(f'a share of {share} of the patients cannot be held back', do='give a number from 0 to 0.25')
     patients = np.asarray(patients, dtype=str)
     names,counts = np.unique(patients, return_counts=True)
-    wanted = 0 if not share or len(names) < few else max(round(share*len(names)), least)
-    held = []
-    for i in np.random.default_rng(seed % 2**32).permutation(len(names)):
-        if len(held) < wanted and counts[held + [i]].sum() <= len(patients)/4: held.append(i)
-    return np.isin(patients, names[held])
+    wanted = max(round(share*len(names)), least) if share and len(names) >= few else 0
+    return np.isin(patients, names[_drawn(counts, wanted, seed)])

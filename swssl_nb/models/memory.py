@@ -12,6 +12,13 @@ from fastcore.basics import patch
 from ..core import InputError
 from ..data.cases import Cases, patient_keys
 
+# %% ../../nbs/models/04_memory.ipynb #536cb15b
+def _no_difference():
+    "The error for normal images that are copies of one"
+    what = 'the normal images do not differ in any window, so nothing says which differences are usual'
+    return InputError(what,
+        do='give different images, or score by WindowDistance(components=None, standardise=False) alone')
+
 # %% ../../nbs/models/04_memory.ipynb #cell-005
 def _covariance(
     h, # float N x P x D, features
@@ -24,9 +31,7 @@ def _covariance(
     size = weighted.norm()
     del weighted # it may be large
     x = (h.float() - mean)*w
-    if x.norm() <= 1e-5*size: # what remains is rounding
-        raise InputError('the normal images do not differ in any window, so nothing says which differences are usual',
-            do='give different images, or score by WindowDistance(components=None, standardise=False) alone')
+    if x.norm() <= 1e-5*size: raise _no_difference() # what remains is rounding
     return x.flatten(0,1).T @ x.flatten(0,1)
 
 # %% ../../nbs/models/04_memory.ipynb #c254a6e9
@@ -64,12 +69,11 @@ def around(
     radius:int # Cells in each direction
 )->torch.Tensor: # long P x O, positions; P where the grid ends
     "The positions up to `radius` cells from each, for each of the O = (2 radius + 1)² offsets"
-    y,x = torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing='ij')
     step = torch.arange(-radius, radius+1)
-    yy = y[...,None,None] + step[:,None]
-    xx = x[...,None,None] + step[None]
-    inside = (yy >= 0) & (yy < rows) & (xx >= 0) & (xx < cols)
-    return torch.where(inside, yy*cols + xx, rows*cols).flatten(2).flatten(0,1)
+    y = torch.arange(rows)[:,None,None,None] + step[:,None]
+    x = torch.arange(cols)[:,None,None] + step
+    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < cols)
+    return torch.where(inside, y*cols + x, rows*cols).flatten(2).flatten(0,1)
 
 # %% ../../nbs/models/04_memory.ipynb #8c7c8e05
 def patient_groups(
@@ -83,7 +87,7 @@ def patient_groups(
 class WindowMemory:
     "Features of normal windows by position, and the distance of new ones to them"
     def __init__(self,
-        m:torch.Tensor, # float N x P x d, features of N normal images as `compared` gives them; fastest by position in memory
+        m:torch.Tensor, # float N x P x d, features of N normal images, see `compared`; fastest laid out as P x N x d
         valid_mask:torch.Tensor, # bool N x P, False where the window is blank
         cols:int=None, # Columns of the grid, needed for `search_radius`
         project:torch.Tensor=None, # float D x d, applied to features; None leaves them
@@ -94,33 +98,40 @@ class WindowMemory:
         _check_memory(m, search_radius, k)
         if m[~valid_mask].any(): # a copy only where there is something to change: `m` may be a file
             m = m.masked_fill(~valid_mask[...,None], 0)
-        self.m,self.valid_mask,self.project = m,valid_mask,project
-        self.cols,self.search_radius,self.k = cols or m.shape[1],search_radius,k
+        self.m,self.valid_mask = m,valid_mask
+        self.project = project
+        self.cols = cols or m.shape[1]
+        self.search_radius,self.k = search_radius,k
         self.groups = _groups_of(m, groups)
         self.near = around(m.shape[1]//self.cols, self.cols, search_radius).to(m.device)
         squares = torch.cat([block.square().sum(2) for _,block in _blocks(self)])
         self._squares = torch.where(valid_mask.T, squares, torch.inf).contiguous() # P x N
 
-    def __len__(self): return len(self.m)
-    def __repr__(self):
-        N,P,d = self.m.shape
-        return f'{N} images x {P} windows x {d} features, {self.m.nbytes/1e6:.1f} MB'
+# %% ../../nbs/models/04_memory.ipynb #33dc5543
+@patch
+def __len__(self:WindowMemory): return len(self.m)
+
+@patch
+def __repr__(self:WindowMemory):
+    N,P,d = self.m.shape
+    return f'{N} images x {P} windows x {d} features, {self.m.nbytes/1e6:.1f} MB'
 
 # %% ../../nbs/models/04_memory.ipynb #03a4fc4e
 def _check_memory(m, search_radius, k):
     "`InputError` for a memory bank that cannot be"
     if m.ndim != 3 or len(m) == 0: raise InputError('the memory bank needs at least one normal image')
     if k < 1 or search_radius < 0:
-        raise InputError(f'k={k} and search_radius={search_radius} are not possible',
-            do='k is at least 1, search_radius at least 0')
+        do = 'k is at least 1, search_radius at least 0'
+        raise InputError(f'k={k} and search_radius={search_radius} are not possible', do=do)
 
+# %% ../../nbs/models/04_memory.ipynb #11ba5b8d
 def _groups_of(m, groups):
     "The number of each image's patient, long N"
     if groups is None: return torch.arange(len(m), device=m.device)
     groups = torch.as_tensor(groups, device=m.device)
     if groups.shape != (len(m),):
-        raise InputError(f'{len(m)} normal images and groups of the shape {tuple(groups.shape)}',
-            do='give one number for each image')
+        what = f'{len(m)} normal images and groups of the shape {tuple(groups.shape)}'
+        raise InputError(what, do='give one number for each image')
     return groups
 
 # %% ../../nbs/models/04_memory.ipynb #e4e69764
@@ -130,6 +141,7 @@ def arrays(self:WindowMemory)->dict: # name -> Tensor
     saved = dict(by_position=self.m.transpose(0,1).contiguous(), valid_mask=self.valid_mask)
     return saved if self.project is None else dict(saved, project=self.project)
 
+# %% ../../nbs/models/04_memory.ipynb #01e64a08
 @patch(cls_method=True)
 def from_arrays(cls:WindowMemory,
     by_position:torch.Tensor, # float P x N x d
@@ -147,6 +159,7 @@ def compare(cls:WindowMemory,
     "Features as a memory bank with this projection compares them"
     return h.float() if project is None else h.float() @ project
 
+# %% ../../nbs/models/04_memory.ipynb #81c9bf89
 @patch
 def compared(self:WindowMemory,
     h:torch.Tensor # float ... x D, features
@@ -156,46 +169,48 @@ def compared(self:WindowMemory,
 
 # %% ../../nbs/models/04_memory.ipynb #cell-019
 def _blocks(memory):
-    "The positions of a memory bank, some at a time, and its features there, float32 n x N x d, good until the next"
+    "Some positions of a bank at a time, and its features there, float32 n x N x d, good until the next"
     N,P,_ = memory.m.shape
     m = memory.m.transpose(0,1)
     if torch.jit.is_tracing(): # a graph has no loops
         yield slice(0, P), m.float()
         return
     n = min(max(16_000//N, 12), P)
-    room = torch.empty(n, *m.shape[1:], device=m.device) # for all blocks: asking for new room takes longer than filling it
+    room = torch.empty(n, *m.shape[1:], device=m.device) # for all: new room costs more than filling it
     for p in range(0, P, n):
         block = m[p:p+n]
         yield slice(p, p+n), block.float() if torch.is_grad_enabled() else room[:len(block)].copy_(block)
 
 # %% ../../nbs/models/04_memory.ipynb #88a253a0
-def _queries(memory, q, also):
+def _queries(memory, q, others):
     "The windows that meet each position of the bank, P x n x d, n a multiple of 16"
     padded = torch.cat([q, q.new_zeros(len(q),1,q.shape[2])], 1)
     at = padded[:, memory.near].permute(1,2,0,3).flatten(1,2) # P x O*B x d
-    if also is not None: at = torch.cat([at, also.transpose(0,1)], 1)
+    if others is not None: at = torch.cat([at, others.transpose(0,1)], 1)
     return F.pad(at, (0, 0, 0, -at.shape[1] % 16))
 
+# %% ../../nbs/models/04_memory.ipynb #a255acf9
 def _best(d2, k):
     "Values and places of the k smallest of the last axis"
     return d2.topk(k, 2, largest=False) if k > 1 else d2.min(2, keepdim=True)
 
 # %% ../../nbs/models/04_memory.ipynb #d9f6a708
-def _candidates(memory, q, k, excluded, also):
+def _candidates(memory, q, k, excluded, others):
     """Squared distances (less the query's own square) and images of the k best at each position: P x O x B x k;
-    and products with `also`, summed over positions, B x N"""
+    and products with `others`, summed over positions, B x N"""
     B,P,_ = q.shape
     O = memory.near.shape[1]
-    at = _queries(memory, q, also)
-    best,dots = [],0
+    at = _queries(memory, q, others)
+    best = []
+    dots = 0
     out = None if excluded is None else excluded.nonzero(as_tuple=True)
     for p,m in _blocks(memory):
         products = torch.bmm(at[p], m.transpose(1,2))
         d2 = memory._squares[p,None] - 2*products[:,:O*B]
         if out is not None: d2.view(len(m), O, B, -1)[:, :, out[0], out[1]] = torch.inf
         best.append(_best(d2, k))
-        if also is not None: dots = dots + products[:,O*B:O*B+B].sum(0)
-    values,images = (torch.cat(o).view(P, O, B, k) for o in zip(*best))
+        if others is not None: dots = dots + products[:,O*B:O*B+B].sum(0)
+    values,images = (torch.cat(found).view(P, O, B, k) for found in zip(*best))
     return values, images, dots
 
 # %% ../../nbs/models/04_memory.ipynb #f815569b
@@ -204,11 +219,13 @@ def _by_query(found, back, beyond):
     padded = torch.cat([found, torch.full_like(found[:1], beyond)])
     return torch.stack([padded[back[:,o], o] for o in range(back.shape[1])], 2).flatten(2)
 
+# %% ../../nbs/models/04_memory.ipynb #f0cb13bc
 def _mean_of_first(distance, n):
     "The mean of the first `n` of the last axis, P x B x k and B"
     counted = torch.arange(distance.shape[2], device=distance.device) < n[:,None]
     return torch.where(counted, distance, 0).sum(2)/n
 
+# %% ../../nbs/models/04_memory.ipynb #030908c4
 def _same_patient(memory, leave):
     "Which normal images are of the patient of image `leave`, for each of B: bool B x N"
     groups = memory.groups
@@ -219,12 +236,12 @@ def _same_patient(memory, leave):
 def search(self:WindowMemory,
     q:torch.Tensor, # float B x P x d, features of new images as `compared` gives them
     leave=None, # long B, one normal image for each that does not count, nor do the others of its patient
-    also:torch.Tensor=None # float B x P x d, further vectors
-)->tuple: # float B x P, mean distance to the `k` nearest, inf where there is none; float B x N, `also` times each image
+    others:torch.Tensor=None # float B x P x d, further vectors
+)->tuple: # float B x P, mean distance to the `k` nearest, inf where there is none; float B x N, products with `others`
     "The nearest normal windows, in one pass over the memory bank"
     k = min(self.k, len(self))
     excluded = None if leave is None else _same_patient(self, leave)
-    value,image,dots = _candidates(self, q, k, excluded, also)
+    value,image,dots = _candidates(self, q, k, excluded, others)
     back = self.near.flip(1)
     value,which = _by_query(value, back, torch.inf).topk(k, 2, largest=False) # P x B x k
     image = _by_query(image, back, 0).gather(2, which)
@@ -234,6 +251,7 @@ def search(self:WindowMemory,
     if excluded is None: return distance.mean(2).T, dots
     return _mean_of_first(distance, (~excluded).sum(1).clamp(1, k)).T, dots # where fewer than k are left all count
 
+# %% ../../nbs/models/04_memory.ipynb #4c748490
 @patch
 def nearest(self:WindowMemory,
     h:torch.Tensor, # float B x P x D, features of new images
@@ -241,6 +259,13 @@ def nearest(self:WindowMemory,
 )->torch.Tensor: # float B x P; inf where no normal image has that window
     "Mean distance of each window to its `k` nearest normal ones"
     return self.search(self.compared(h), leave)[0]
+
+# %% ../../nbs/models/04_memory.ipynb #d1c6f3d0
+def _copies(instead):
+    "The error for a memory bank that holds every image twice; `instead` is what needs no distances"
+    what = ('every normal image is in the memory bank a second time, as of another patient: '
+        'nothing says how far normal images are apart')
+    return InputError(what, do=f'take each image once, or {instead}')
 
 # %% ../../nbs/models/04_memory.ipynb #32109848
 @patch
@@ -250,15 +275,20 @@ def between_patients(self:WindowMemory,
 )->tuple: # float n x P, distances; bool n x P, which of them are known
     "Distance of normal images to those of other patients; `InputError` for images of one patient, or copies"
     if len(self.groups.unique()) < 2:
-        raise InputError(f'a memory bank of {len(self)} images of one patient cannot say what is normal',
-            do='give normal images of more patients, or standardise=False')
+        what = f'a memory bank of {len(self)} images of one patient cannot say what is normal'
+        raise InputError(what, do='give normal images of more patients, or standardise=False')
     images = torch.linspace(0, len(self)-1, min(most, len(self))).round().long().unique()
     d = torch.cat([self.search(self.m[some].float(), leave=some)[0] for some in images.split(bs)])
     known = self.valid_mask[images] & d.isfinite()
-    if known.any() and not d[known].any():
-        raise InputError('every normal image is in the memory bank a second time, as of another patient: '
-            'nothing says how far normal images are apart', do='take each image once, or standardise=False')
+    if known.any() and not d[known].any(): raise _copies('standardise=False')
     return d, known
+
+# %% ../../nbs/models/04_memory.ipynb #fd60c61b
+def _weights(memory):
+    "1/r² of each component of each position, P x d; 0 where the normal images hold nothing"
+    valid = memory.valid_mask.sum(0).clamp(min=1)[:,None]
+    square = torch.cat([block.square().sum(1) for _,block in _blocks(memory)])/valid
+    return torch.where(square > 0, 1/square.clamp(min=1e-6*square.mean()), 0)
 
 # %% ../../nbs/models/04_memory.ipynb #cell-42
 class ImageMemory:
@@ -268,9 +298,7 @@ class ImageMemory:
         k:int=3 # Nearest images whose distances are averaged
     ):
         self.memory,self.k = memory,k
-        valid = memory.valid_mask.sum(0).clamp(min=1)[:,None]
-        square = torch.cat([block.square().sum(1) for _,block in _blocks(memory)])/valid
-        self.weight = torch.where(square > 0, 1/square.clamp(min=1e-6*square.mean()), 0) # P x d
+        self.weight = _weights(memory) # P x d
         weighted = ((block.square()*self.weight[p,None]).sum((0,2)) for p,block in _blocks(memory))
         self.lengths = sum(weighted).sqrt() # N; zero where the image is blank
         self.there = int((self.lengths > 0).sum())
@@ -301,10 +329,12 @@ def apart(self:ImageMemory,
     left = best.isfinite() # fewer than `k` where one patient has nearly all images
     return 1 - torch.where(left, best, 0).sum(1)/left.sum(1)
 
+# %% ../../nbs/models/04_memory.ipynb #7e89dcfd
 def _products(memory, at):
     "Products of B x P x d with each normal image, summed over positions, B x N"
     return sum(torch.bmm(at[:,p].transpose(0,1), m.transpose(1,2)).sum(0) for p,m in _blocks(memory))
 
+# %% ../../nbs/models/04_memory.ipynb #e1ea8c9c
 @patch
 def nearest(self:ImageMemory,
     h:torch.Tensor, # float B x P x D, features of new images
@@ -321,10 +351,11 @@ def _check_images(memory, there):
     what = None
     if len(there) < 3: what = f'a memory bank of {len(there)} images'
     elif len(memory.groups[there].unique()) < 2: what = f'a memory bank of {len(there)} images of one patient'
-    if what:
-        raise InputError(f'{what} cannot say how far images are apart',
-            do='give normal images of more patients, or leave ImageDistance out')
+    if what is None: return
+    do = 'give normal images of more patients, or leave ImageDistance out'
+    raise InputError(f'{what} cannot say how far images are apart', do=do)
 
+# %% ../../nbs/models/04_memory.ipynb #c26bc3b2
 @patch
 def between_patients(self:ImageMemory,
     most:int=200, # Images that are measured, spread evenly over the bank
@@ -340,32 +371,44 @@ def between_patients(self:ImageMemory,
         at,length = self.vectors(memory.m[images].float(), memory.valid_mask[images])
         d.append(self.apart(_products(memory, at), length, images))
     d = torch.cat(d)
-    if d.abs().max() < 1e-6:
-        raise InputError('every normal image is in the memory bank a second time, as of another patient: '
-            'nothing says how far normal images are apart', do='take each image once, or leave ImageDistance out')
+    if d.abs().max() < 1e-6: raise _copies('leave ImageDistance out')
     return d
 
 # %% ../../nbs/models/04_memory.ipynb #48b8673c
 class BankQuery:
-    "What is asked of a memory bank for the windows of some images; it is read once, when the first answer is taken"
+    "What is asked of a memory bank for some images; it is read once, when the first answer is taken"
     def __init__(self,
         memory:WindowMemory, # The bank
         h:torch.Tensor, # float B x P x D, features of the images
         valid_mask:torch.Tensor # bool B x P, windows that count for the image
     ):
-        self.memory,self.valid_mask,self.q = memory,valid_mask,memory.compared(h)
-        self.also,self.length = None,None
-
-    def ask_images(self, images:ImageMemory):
-        "Ask for the distance of the images as wholes, too"
-        self.also,self.length = images.vectors(self.q, self.valid_mask)
+        self.memory,self.valid_mask = memory,valid_mask
+        self.q = memory.compared(h)
+        self.others,self.length = None,None # of whole images, once asked for
 
     @cached_property
-    def _found(self): return self.memory.search(self.q, also=self.also)
-    @property
-    def windows(self): return self._found[0] # float B x P, distances
-    def images(self, images:ImageMemory): # float B, distances
-        return images.apart(self._found[1], self.length)
+    def _found(self): return self.memory.search(self.q, others=self.others)
+
+# %% ../../nbs/models/04_memory.ipynb #040acb9b
+@patch(as_prop=True)
+def windows(self:BankQuery)->torch.Tensor:
+    "The distance of the windows, float B x P"
+    return self._found[0]
+
+# %% ../../nbs/models/04_memory.ipynb #2ccdad65
+@patch
+def ask_images(self:BankQuery,
+    images:ImageMemory # Of the same bank
+):
+    "Ask for the distance of the images as wholes, too"
+    self.others,self.length = images.vectors(self.q, self.valid_mask)
+
+@patch
+def images(self:BankQuery,
+    images:ImageMemory # The same as in `ask_images`
+)->torch.Tensor: # float B, distances
+    "The distance of the images as wholes"
+    return images.apart(self._found[1], self.length)
 
 # %% ../../nbs/models/04_memory.ipynb #cfbead8f
 def _half_is_enough(x):
@@ -386,13 +429,25 @@ class MemoryBuilder:
         kind=WindowMemory, # What is built
         **options # `search_radius` and `k`
     ):
-        self.images,self.parts,self.components,self.first = images,parts,components,min(first, images)
+        self.images,self.first = images,min(first, images)
+        self.parts,self.components = parts,components
         self.kind,self.options = kind,dict(options, cols=cols, groups=groups)
-        self.raw,self.valid_mask,self.m,self.project = [],[],None,None
+        self.raw = [] # Features of the first images, until the whitening is known
+        self.valid_mask = []
+        self.m,self.project = None,None
 
-    def _kept(self, h, valid_mask):
-        "Features as the bank holds them, zero where blank"
-        return self.kind.compare(h, self.project)*valid_mask[:,None]
+# %% ../../nbs/models/04_memory.ipynb #e3c20c0d
+@patch
+def _kept(self:MemoryBuilder, h, valid_mask):
+    "Features as the bank holds them, zero where blank"
+    return self.kind.compare(h, self.project)*valid_mask[:,None]
+
+# %% ../../nbs/models/04_memory.ipynb #b37f0fa0
+def _room_for(first, images):
+    "Room for the features of all images, N x P x d, by position in memory, in the precision that the first need"
+    windows,d = first[0].shape
+    dtype = torch.half if all(map(_half_is_enough, first)) else torch.float
+    return torch.empty(windows, images, d, dtype=dtype, device=first[0].device).transpose(0,1)
 
 # %% ../../nbs/models/04_memory.ipynb #e5bfd767
 @patch
@@ -401,13 +456,12 @@ def _make_room(self:MemoryBuilder):
     if self.components is not None:
         self.project = whitening(torch.stack(self.raw), torch.stack(self.valid_mask), self.components, self.parts)
     for j,(h,valid_mask) in enumerate(zip(self.raw, self.valid_mask)): self.raw[j] = self._kept(h, valid_mask)
-    dtype = torch.half if all(map(_half_is_enough, self.raw)) else torch.float
-    windows,d = self.raw[0].shape
-    self.m = torch.empty(windows, self.images, d, dtype=dtype, device=self.raw[0].device).transpose(0,1)
+    self.m = _room_for(self.raw, self.images)
     while self.raw: # from the last, so that each is given up when it is copied
         self.m[len(self.raw)-1] = self.raw[-1]
         self.raw.pop()
 
+# %% ../../nbs/models/04_memory.ipynb #1847ed2a
 @patch
 def add(self:MemoryBuilder,
     h:torch.Tensor, # float P x D, features of the next image
@@ -423,6 +477,7 @@ def add(self:MemoryBuilder,
         self.m[i] = h
     if i + 1 == self.first: self._make_room()
 
+# %% ../../nbs/models/04_memory.ipynb #047f759a
 @patch
 def finish(self:MemoryBuilder)->WindowMemory:
     "The memory bank of all images"

@@ -33,7 +33,7 @@ def draw_triple(
 
 # %% ../../nbs/models/07_triples.ipynb #ad67f2cb
 class NativeImages:
-    "The images of `images` at the size of their files, with the greys of their preprocessing; each is decoded anew when asked for"
+    "Images at the size of their files, with the greys of their preprocessing; each is decoded when asked for"
     def __init__(self,
         images:PreprocessedImages # The images at working size
     ): self.images = images
@@ -77,22 +77,26 @@ class WindowTriples:
         max_step:int=3, # See `draw_triple`
         native=None # As `images`, at the size of their files: where the second view is cut from (*official*)
     ):
-        self.images,self.grid,self.features,self.triples,self.max_step = images,grid,features,triples,max_step
+        self.images,self.grid = images,grid
+        self.features = features
+        self.triples,self.max_step = triples,max_step
         self.native = images if native is None else native
         self.crop_grid = training_crop(grid, features, crop)
         self.crop = self.crop_grid.size
 
     def __len__(self): return len(self.images)
 
-    def __getitem__(self, i):
-        image = self.images[i]
-        second = image if self.native is self.images else self.native[i]
-        valid_mask = ~blank(image[None], self.grid)[0]
-        draw = self._exact if self.features == 'exact' else self._dense
-        try: return draw(image, second, valid_mask)
-        except InputError as e:
-            path = self.images.cases[i].path if hasattr(self.images, 'cases') else None
-            raise InputError(e.what, path, e.do) from None
+# %% ../../nbs/models/07_triples.ipynb #922ff220
+@patch
+def __getitem__(self:WindowTriples, i):
+    image = self.images[i]
+    second = image if self.native is self.images else self.native[i]
+    valid_mask = ~blank(image[None], self.grid)[0]
+    draw = self._exact if self.features == 'exact' else self._dense
+    try: return draw(image, second, valid_mask)
+    except InputError as e:
+        path = self.images.cases[i].path if hasattr(self.images, 'cases') else None
+        raise InputError(e.what, path, e.do) from None
 
 # %% ../../nbs/models/07_triples.ipynb #4334b213
 @patch
@@ -104,6 +108,7 @@ def _corner(self:WindowTriples, at, n, length):
     if first > last: return min(at, length - n)
     return stride*torch.randint(first, last+1, ()).item()
 
+# %% ../../nbs/models/07_triples.ipynb #0e8fbf72
 @patch
 def _dense(self:WindowTriples, image, second, valid_mask, tries=20):
     "A sample of one crop and all its triples"
