@@ -312,7 +312,7 @@ GLOSSARY = {
     r'patches': 'windows'}
 # Where older words are read: runs and tables that were written with them, options still accepted, labels of others
 OLD_WORDS = {
-    'models/06_detector': {'films', 'usable', 'prepare', 'left_out', 'heat'},
+    'models/06_detector': {'films', 'usable', 'prepare', 'left_out', 'heat', 'reach'},
     'report/01_card': {'films', 'prepare', 'left_out'},
     'cli/01_train': {'reach'},
     'data/04_tables': {'sick'}}

@@ -269,7 +269,8 @@ def _scorers_from_6(settings, arrays):
     "Scorers of a format 6 run of SWSSL, and the part of each that had its arrays before"
     memory,project = settings['memory'],arrays.get('memory.project')
     if memory['metric'] != 'l2':
-        raise InputError(f"its distances are of the kind {memory['metric']!r}, which this version has not", do='train again')
+        what = f"its distances are of the kind {memory['metric']!r}, which this version has not"
+        raise InputError(what, do='train again')
     windows = dict(name='window_distance', search_radius=memory['reach'], k=memory['k'], weight=1.,
         components=None if project is None else project.shape[1], standardise='memory.normal' in arrays)
     found = [('memory', windows)]
