@@ -1,5 +1,5 @@
 # Everything stays inside this folder: packages in .venv, results in runs.
-.PHONY: help demo test lab readme
+.PHONY: help demo test check lab readme
 VENV := .venv/bin
 # The first Python on this machine that will do. Another one: make PYTHON=/path/to/python3 demo
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -29,6 +29,7 @@ RUN = mkdir -p "$(HOUSE)" && env -u XDG_CACHE_HOME -u XDG_CONFIG_HOME -u XDG_DAT
 help:
 	@echo 'make demo    train both methods on the phantom and write runs/demo/report.html'
 	@echo 'make test    every test; the last line is "N passed, N failed"'
+	@echo 'make check   the checks of the house alone, in seconds'
 	@echo 'make lab     JupyterLab on the first tutorial'
 	@echo 'make readme  README.md from nbs/index.ipynb'
 
@@ -45,6 +46,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(RUN) $(VENV)/python .ci/check.py
+
+check: $(INSTALLED)
+	@$(RUN) $(VENV)/python .ci/check.py house
 
 FIRST = $(firstword $(sort $(wildcard nbs/tutorials/*.ipynb)) nbs/index.ipynb)
 lab: $(INSTALLED)

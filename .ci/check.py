@@ -1,6 +1,8 @@
-"""Every test of the project: `make test`. Words after it choose: `python .ci/check.py windows style` runs what has one of them in its name.
+"""Every test of the project: `make test`. The checks of the house come first, then every notebook with all its cells,
+each in a process of its own. The last line is `N passed, N failed`.
 
-Checks of the house first, then every notebook with all its cells, in processes of their own. The last line is `N passed, N failed`."""
+`make check` runs the checks of the house alone, in seconds: `python .ci/check.py house`. Other words choose by name:
+`python .ci/check.py windows links` runs every check and notebook that has one of them in its name."""
 import ast, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor, FIRST_COMPLETED, wait
 from pathlib import Path
@@ -8,7 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TIMEOUT = 1800 # s for one notebook
-MAX_LINES, MAX_PICTURE, MAX_NOTEBOOK = 45, 200_000, 2_000_000 # lines of a code cell, bytes, bytes
+MAX_PICTURE, MAX_NOTEBOOK = 200_000, 2_000_000 # bytes
+MAX_WIDTH, MAX_LINES = 120, 40 # characters of a line of code, lines of a code cell
+SHORT_LINES, SHORT_CHARACTERS, SHORT_SHARE = 15, 600, 0.9 # this share of the code cells stays below both
+MAX_PARAMETERS = 10
+# from above to below
+FOLDERS = ['', 'data', 'phantom', 'models', 'evaluate', 'deploy', 'report', 'cli', 'tutorials', 'results']
 WORKERS = min(os.cpu_count(), 4)
 CHECKS = []
 
@@ -38,7 +45,10 @@ def copy_to(folder):
         shutil.copy2(ROOT/o, folder/o)
 
 
-def cells(path, kind='code'): return [(i, o) for i, o in enumerate(json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']) if o['cell_type'] == kind]
+def cells(path, kind='code'):
+    "(number, cell) of a notebook's cells of one kind"
+    found = json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']
+    return [(i, cell) for i, cell in enumerate(found) if cell['cell_type'] == kind]
 
 
 def source(cell): return ''.join(cell['source'])
@@ -53,14 +63,20 @@ def syntax_trees():
         if p.endswith('.py'): yield p, ast.parse((ROOT/p).read_text(encoding='utf-8'))
 
 
+def printed(cell):
+    "The texts that a cell has printed or shown"
+    for out in cell.get('outputs', []):
+        yield ''.join(out.get('text', ''))
+        yield from (''.join(data) for kind, data in out.get('data', {}).items() if kind.startswith('text/'))
+
+
 def texts():
     "(place, text) of every file; of a notebook its cells and the text that they print"
     for p in files():
         if p in ('LICENSE',): continue
         if p.endswith('.ipynb'):
-            for i, o in cells(p) + cells(p, 'markdown'):
-                outs = [u for k in o.get('outputs', []) for u in [k.get('text', ''), *(v for m, v in k.get('data', {}).items() if m.startswith('text/'))]]
-                yield f'{p} cell {i}', '\n'.join([source(o), *(''.join(u) for u in outs)])
+            for i, cell in cells(p) + cells(p, 'markdown'):
+                yield f'{p} cell {i}', '\n'.join([source(cell), *printed(cell)])
         else:
             try: yield p, (ROOT/p).read_text(encoding='utf-8')
             except UnicodeDecodeError: pass
@@ -72,7 +88,7 @@ def none_of(found, what): assert not found, f'{what}:\n' + '\n'.join(found[:20])
 # --- the house
 
 def run_in_copy(command, folder):
-    "Run an nbdev command in a copy of the project. A notebook that nbdev cannot read is only a warning to it, a failure to us"
+    "Run an nbdev command in a copy of the project. To nbdev a notebook that it cannot read is only a warning"
     env = {k: v for k, v in os.environ.items() if k != 'IN_TEST'} # nbdev's commands do nothing where it is set
     r = subprocess.run([BIN/command], cwd=folder, env=env, capture_output=True, text=True)
     assert r.returncode == 0 and 'UserWarning' not in r.stderr, f'{command}: {r.stdout[-1000:]}{r.stderr[-3000:]}'
@@ -133,79 +149,195 @@ def version_is_the_same_everywhere():
     assert re.search(rf'^## {re.escape(version)}\b', log, re.M), f'{version} is not in CHANGELOG.md'
 
 
+def place_of(notebook):
+    "Where a notebook stands in the house: (rank of its folder, its name); `core` is above all, `all` below all"
+    path = Path(notebook).relative_to('nbs')
+    folder = '' if len(path.parts) == 1 else path.parts[0]
+    if path.name == '99_all.ipynb': return len(FOLDERS), path.name
+    assert folder in FOLDERS, f'{notebook}: no folder of the house, see FOLDERS in .ci/check.py'
+    return FOLDERS.index(folder), path.name
+
+
+def modules():
+    "module -> its notebook"
+    found = {}
+    for p in notebooks():
+        for _, cell in cells(p):
+            if m := re.search(r'^#\|\s*default_exp\s+(\S+)', source(cell), re.M): found[m[1]] = p
+    assert found, 'no notebook has a default_exp'
+    return found
+
+
+def imported(module):
+    "Names below swssl_nb that a module imports. nbdev writes relative imports"
+    path = ROOT/'swssl_nb'/f"{module.replace('.', '/')}.py"
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import): yield from (a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ['swssl_nb', *module.split('.')][:-node.level] if node.level else []
+            base = '.'.join([*above, *filter(None, [node.module])])
+            yield base
+            yield from (f'{base}.{a.name}' for a in node.names)
+
+
 @check
 def modules_import_only_from_above():
-    "A notebook imports only modules whose notebook has a smaller number"
-    place = {}
-    for p in notebooks():
-        for _, o in cells(p):
-            if m := re.search(r'^#\|\s*default_exp\s+(\S+)', source(o), re.M): place[m[1]] = Path(p).name
-    assert place, 'no notebook has a default_exp'
-    found = []
-    for name, notebook in place.items():
-        tree = ast.parse((ROOT/'swssl_nb'/f"{name.replace('.', '/')}.py").read_text(encoding='utf-8'))
-        for o in ast.walk(tree):
-            if isinstance(o, ast.Import): used = [a.name for a in o.names]
-            elif isinstance(o, ast.ImportFrom):
-                module = '.'.join(filter(None, ['swssl_nb' if o.level else '', o.module])) # nbdev writes relative imports
-                used = [f'swssl_nb.{a.name}' for a in o.names] if module == 'swssl_nb' else [module]
-            else: continue
-            for other in (u.removeprefix('swssl_nb.') for u in used if u.startswith('swssl_nb.')):
-                if place.get(other, '') >= notebook: found.append(f'{notebook} imports {other}, which is {place[other]}')
+    "A notebook imports only modules of folders above its own, and of notebooks before it in its own"
+    place, found = modules(), []
+    for module, notebook in place.items():
+        for other in sorted({o.removeprefix('swssl_nb.') for o in imported(module) if o.startswith('swssl_nb.')}):
+            if other in place and place_of(place[other]) >= place_of(notebook):
+                found.append(f'{notebook} imports {other}, which is {place[other]}')
     none_of(found, 'imports from below')
+
+
+def learners_and_detectors():
+    "(name, the function that makes it) of every `..._learner` and of every class `...Detector`"
+    for module in modules():
+        tree = ast.parse((ROOT/'swssl_nb'/f"{module.replace('.', '/')}.py").read_text(encoding='utf-8'))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.endswith('_learner'): yield node.name, node
+            if isinstance(node, ast.ClassDef) and node.name.endswith('Detector'):
+                yield from ((node.name, f) for f in node.body if getattr(f, 'name', '') == '__init__')
+
+
+@check
+def learners_have_few_parameters():
+    "Parts are composed: no learner and no detector takes more than ten parameters, beside `self` and `**kwargs`"
+    number = {}
+    for name, f in learners_and_detectors():
+        number[name] = sum(a.arg != 'self' for a in f.args.args + f.args.kwonlyargs)
+    assert {'swssl_learner', 'salad_learner', 'SwsslDetector'} <= set(number), f'found only {sorted(number)}'
+    found = [f'{name}: {n}' for name, n in number.items() if n > MAX_PARAMETERS]
+    none_of(found, f'more than {MAX_PARAMETERS} parameters')
+
+
+PICKLERS = ('pickle', 'dill', 'cloudpickle', 'joblib', 'shelve')
+
+
+def name_of(f): return f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '')
+
+
+def has_on(call, key): return any(k.arg == key and getattr(k.value, 'value', None) is True for k in call.keywords)
+
+
+def reads_pickle(node):
+    "Whether a node of a syntax tree reads a pickle, or imports what does"
+    if isinstance(node, ast.ImportFrom):
+        return node.module in PICKLERS and any('load' in a.name or a.name == 'Unpickler' for a in node.names)
+    if not isinstance(node, ast.Call): return False
+    name = name_of(node.func)
+    owner = name_of(node.func.value) if isinstance(node.func, ast.Attribute) else ''
+    if owner == 'torch' and name == 'load': return not has_on(node, 'weights_only')
+    if owner in PICKLERS: return name in ('load', 'loads', 'Unpickler', 'open')
+    return name in ('load_learner', 'read_pickle') or has_on(node, 'allow_pickle')
 
 
 @check
 def nothing_is_unpickled():
     "No pickle is read, whoever reads it: torch.load with weights_only=True alone"
-    def name(f): return f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '')
-    def owner(f): return name(f.value) if isinstance(f, ast.Attribute) else ''
-    def on(call, key): return any(k.arg == key and getattr(k.value, 'value', None) is True for k in call.keywords)
-    def bad(o):
-        if isinstance(o, ast.ImportFrom): return o.module in ('pickle', 'dill', 'cloudpickle', 'joblib') and any('load' in a.name or a.name == 'Unpickler' for a in o.names)
-        if not isinstance(o, ast.Call): return False
-        if owner(o.func) == 'torch' and name(o.func) == 'load': return not on(o, 'weights_only')
-        if owner(o.func) in ('pickle', 'dill', 'cloudpickle', 'joblib', 'shelve'): return name(o.func) in ('load', 'loads', 'Unpickler', 'open')
-        return name(o.func) in ('load_learner', 'read_pickle') or on(o, 'allow_pickle')
-    none_of([f'{where}: {ast.unparse(o)[:100]}' for where, tree in syntax_trees() for o in ast.walk(tree) if bad(o)], 'reads a pickle')
+    found = [f'{where}: {ast.unparse(node)[:100]}' for where, tree in syntax_trees()
+             for node in ast.walk(tree) if reads_pickle(node)]
+    none_of(found, 'reads a pickle')
 
 
 @check
 def no_path_of_a_machine():
-    "Nothing names a folder of one machine or a package index; the real films are named in .ci/run alone"
+    "Nothing names a folder of one machine or a package index; the real images are named in .ci/run alone"
     machine = re.compile(r'(?<![\w.~}])/(?:home|root|tmp|work|opt|mnt|farm|Users)/\w')
-    films, index = re.compile(r'shared[/]data'), re.compile(r'--(?:extra-)?index[-]url|--find[-]links')
+    data, index = re.compile(r'shared[/]data'), re.compile(r'--(?:extra-)?index[-]url|--find[-]links')
     found = []
     for where, text in texts():
-        for what in ([machine, index] if where == '.ci/run' else [machine, index, films]):
+        for what in ([machine, index] if where == '.ci/run' else [machine, index, data]):
             if m := what.search(text): found.append(f'{where}: {text[max(m.start()-20, 0):m.end()+40]!r}')
     none_of(found, 'names a place of one machine')
 
 
 @check
 def notebooks_read_well():
-    "Short cells, small pictures, no stored error, no notebook that is never run"
+    "A name and a line first, small pictures, no stored error, no notebook that is never run"
     found = []
     for p in notebooks():
         if (size := (ROOT/p).stat().st_size) > MAX_NOTEBOOK: found.append(f'{p}: {size} bytes')
         if Path(p).name.startswith(('_', '.')): found.append(f'{p}: nbdev skips this name')
         first = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells'][0]
-        if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)): found.append(f'{p}: begins with no "# name" and "> one line"')
-        for i, o in cells(p):
-            if (n := len(source(o).splitlines())) > MAX_LINES: found.append(f'{p} cell {i}: {n} lines')
-            if re.search(r'skip_exec', source(o)): found.append(f'{p} cell {i}: skip_exec')
-            for out in o['outputs']:
+        if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)):
+            found.append(f'{p}: begins with no "# name" and "> one line"')
+        for i, cell in cells(p):
+            if re.search(r'skip_exec', source(cell)): found.append(f'{p} cell {i}: skip_exec')
+            for out in cell['outputs']:
                 if out['output_type'] == 'error': found.append(f"{p} cell {i}: stored error {out['ename']}")
-                for kind, data in out.get('data', {}).items():
-                    if kind.startswith('image/') and (size := len(''.join(data)) * 3 // 4) > MAX_PICTURE: found.append(f'{p} cell {i}: picture of {size} bytes')
+                images = [data for kind, data in out.get('data', {}).items() if kind.startswith('image/')]
+                sizes = [len(''.join(data)) * 3 // 4 for data in images]
+                found += [f'{p} cell {i}: an image of {size} bytes' for size in sizes if size > MAX_PICTURE]
     none_of(found, 'notebooks')
+
+
+@check
+def cells_are_short():
+    "No line of code over 120 characters, no cell over 40 lines, nine of ten under 15 lines and 600 characters"
+    found, short = [], []
+    for p in files():
+        if not re.fullmatch(r'(\.ci/)?\w+\.py', p): continue # what no notebook makes
+        text = (ROOT/p).read_text(encoding='utf-8')
+        found += [f'{p}: {line[:60]}...' for line in text.splitlines() if len(line) > MAX_WIDTH]
+    for p in notebooks():
+        for i, cell in cells(p):
+            lines = source(cell).splitlines()
+            if not lines: continue
+            if len(lines) > MAX_LINES: found.append(f'{p} cell {i}: {len(lines)} lines')
+            found += [f'{p} cell {i}: a line of {len(line)} characters' for line in lines if len(line) > MAX_WIDTH]
+            short.append(len(lines) < SHORT_LINES and len(source(cell)) < SHORT_CHARACTERS)
+    none_of(found, 'cells too long to read')
+    share = sum(short)/len(short)
+    limit = f'under {SHORT_LINES} lines and {SHORT_CHARACTERS} characters'
+    assert share >= SHORT_SHARE, f'{share:.1%} of {len(short)} code cells are {limit}, {SHORT_SHARE:.0%} should be'
+
+
+# The field's words, one each. Left of the colon what is not written, right of it what is.
+GLOSSARY = {
+    r'films?': 'image',
+    r'pictures?': 'image, or figure',
+    r'strang(?:e|er|est)': 'abnormal, anomaly score',
+    r'sick': 'abnormal',
+    r'lit': 'above the threshold',
+    r'heat': 'heatmap',
+    r'witness(?:es)?': 'scorer',
+    r'trivial': 'confounder',
+    r'usable': 'valid mask',
+    r'peers?': 'baseline',
+    r'prepar(?:e|ed|es|ing)': 'preprocess',
+    r'left[ _]out': 'skipped',
+    r'reach(?= *=)': 'search radius',
+    r'patches': 'windows'}
+# Where older words are read: runs and tables that were written with them, options still accepted, labels of others
+OLD_WORDS = {
+    'models/06_detector': {'films', 'usable', 'prepare', 'left_out', 'heat', 'reach'},
+    'report/01_card': {'films', 'prepare', 'left_out'},
+    'cli/01_train': {'reach'},
+    'data/04_tables': {'sick'}}
+
+
+@check
+def words_are_those_of_the_field():
+    "The glossary holds in code, options, messages and prose"
+    word = re.compile(r'(?<![A-Za-z])(?:' + '|'.join(GLOSSARY) + r')(?![A-Za-z])', re.I)
+    pages = [(p, f'{p} cell {i}', source(o)) for p in notebooks() for i, o in cells(p) + cells(p, 'markdown')]
+    pages += [(p, p, (ROOT/p).read_text(encoding='utf-8')) for p in ('README.md', 'CONTRIBUTING.md')]
+    found = []
+    for path, place, text in pages:
+        allowed = OLD_WORDS.get(path.removeprefix('nbs/').removesuffix('.ipynb'), set())
+        wrong = [m for m in word.finditer(text) if m[0] not in allowed]
+        found += [f'{place}: {text[max(m.start()-30, 0):m.end()+20]!r}' for m in wrong]
+    none_of(found, 'not a word of the glossary (GLOSSARY in .ci/check.py says which is)')
 
 
 @check
 def import_is_light():
     "`import swssl_nb` brings neither torch nor fastai"
     heavy = "print(*[o for o in ('torch', 'fastai', 'timm', 'numpy', 'pandas', 'matplotlib') if o in sys.modules])"
-    r = subprocess.run([sys.executable, '-c', f'import swssl_nb, sys; {heavy}'], cwd=ROOT, capture_output=True, text=True)
+    program = f'import swssl_nb, sys; {heavy}'
+    r = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True)
     assert r.returncode == 0, r.stderr[-2000:]
     assert not r.stdout.strip(), f'import swssl_nb imports {r.stdout.strip()}'
 
@@ -233,13 +365,22 @@ def kill(p):
     except ProcessLookupError: pass
 
 
-running = {}
+running = {} # notebook -> its process and when it started
+
+
+def start_notebook(path, cache):
+    "The process that tests a notebook, slow cells included"
+    threads = str(max(1, os.cpu_count() // WORKERS))
+    env = dict(os.environ, SWSSL_NB_CACHE=cache)
+    env.update(dict.fromkeys(('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), threads))
+    return subprocess.Popen([BIN/'nbdev_test', '--path', path, '--flags', 'slow'], cwd=ROOT, env=env,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, errors='replace', start_new_session=True)
+
+
 def run_notebook(path, cache):
     "As nbdev_test runs it, with the slow cells. Returns None, or what went wrong"
-    threads = str(max(1, os.cpu_count() // WORKERS))
-    env = dict(os.environ, SWSSL_NB_CACHE=cache, OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
-    p = subprocess.Popen([BIN/'nbdev_test', '--path', path, '--flags', 'slow'], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', start_new_session=True)
+    p = start_notebook(path, cache)
     running[path] = p, time.time()
     try: out, late = p.communicate(timeout=TIMEOUT)[0], ''
     except subprocess.TimeoutExpired:
@@ -266,10 +407,14 @@ def say(name, problem, start):
     return not problem
 
 
+def still_running():
+    return ', '.join(f'{Path(path).stem} for {time.time() - start:.0f} s' for path, (_, start) in list(running.items()))
+
+
 def run_notebooks(names):
     "The long ones first, a few at a time; says how each ended, and every minute what still runs"
     results = []
-    # films prepared by an older version must not pass a test, nor stay behind
+    # images preprocessed by an older version must not pass a test, nor stay behind
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(WORKERS) as pool:
         def timed(path): start = time.time(); return path, run_notebook(path, cache), start
         left = {pool.submit(timed, o) for o in sorted(names, key=lambda o: (not has_slow(o), o))}
@@ -277,7 +422,7 @@ def run_notebooks(names):
             while left:
                 done, left = wait(left, timeout=60, return_when=FIRST_COMPLETED)
                 results += [say(*o.result()) for o in done]
-                if not done: print('     ...      ', ', '.join(f'{Path(o).stem} for {time.time() - t:.0f} s' for o, (_, t) in list(running.items())), flush=True)
+                if not done: print('     ...      ', still_running(), flush=True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for p, _ in list(running.values()): kill(p)
@@ -287,13 +432,17 @@ def run_notebooks(names):
 
 def main(words):
     os.chdir(ROOT)
+    house = words == ['house']
     def wanted(name): return not words or any(o in name for o in words)
     before, results = set(files()), []
     for f in CHECKS:
-        if wanted(f.__name__): start = time.time(); results.append(say(f.__name__.replace('_', ' '), run_check(f), start))
-    names = [o for o in notebooks() if wanted(o)]
+        if house or wanted(f.__name__):
+            start = time.time()
+            results.append(say(f.__name__.replace('_', ' '), run_check(f), start))
+    names = [] if house else [o for o in notebooks() if wanted(o)]
     if names:
-        print(f"{len(names)} notebooks, {WORKERS} at a time; real films: {os.environ.get('SWSSL_NB_DATA') or 'none here, tests with them are skipped'}", flush=True)
+        data = os.environ.get('SWSSL_NB_DATA') or 'none here, tests with them are skipped'
+        print(f'{len(names)} notebooks, {WORKERS} at a time; real images: {data}', flush=True)
         results += run_notebooks(names)
         start, new = time.time(), sorted(set(files()) - before)
         results.append(say('notebooks leave no file behind', '\n'.join(new), start))

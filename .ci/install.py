@@ -1,4 +1,5 @@
-"""Put the project and what it needs into .venv: `python3 .ci/install.py`. The Makefile calls it when settings.ini has changed.
+"""Put the project and what it needs into .venv: `python3 .ci/install.py`.
+The Makefile calls it when settings.ini has changed.
 
 It runs under whatever Python the machine has, so it keeps to syntax that an old one can read."""
 import os, shutil, subprocess, sys, time
@@ -22,9 +23,12 @@ def is_noise(line): return line.startswith('WARNING: Location') or not line.stri
 
 def inside():
     "The environment for pip: its temporary files, several GB, go into .venv"
-    env = dict(os.environ, TMPDIR=os.path.abspath(os.path.join(VENV, 'tmp')), PIP_USER='0', PIP_NO_CACHE_DIR='1', PIP_DISABLE_PIP_VERSION_CHECK='1') # for the pips that pip starts, too
+    tmp = os.path.abspath(os.path.join(VENV, 'tmp'))
+    env = dict(os.environ, TMPDIR=tmp)
+    # for the pips that pip starts, too
+    env.update(PIP_USER='0', PIP_NO_CACHE_DIR='1', PIP_DISABLE_PIP_VERSION_CHECK='1')
     # pip asks rustc for its version, and rustup's rustc would make a folder in the home for that
-    if not os.path.exists(os.path.expanduser('~/.rustup')): env.setdefault('RUSTUP_HOME', os.path.join(env['TMPDIR'], 'rustup'))
+    if not os.path.exists(os.path.expanduser('~/.rustup')): env.setdefault('RUSTUP_HOME', os.path.join(tmp, 'rustup'))
     return env
 
 
@@ -40,7 +44,8 @@ def install(python, env):
             words = line.split()
             if not words or words[0] not in ('Collecting', 'Downloading', 'Building', 'Installing'): continue
             if tty: sys.stdout.write('\r  %-70.70s' % ' '.join(words))
-            elif time.time() - shown > 20 or 'collected packages' in line: sys.stdout.write('  %.70s\n' % ' '.join(words))
+            elif time.time() - shown > 20 or 'collected packages' in line:
+                sys.stdout.write('  %.70s\n' % ' '.join(words))
             else: continue
             shown = time.time()
             sys.stdout.flush()
@@ -51,9 +56,13 @@ def install(python, env):
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     found = '%d.%d' % sys.version_info[:2]
-    if sys.version_info < (3, 11): stop('Python 3.11 or newer is needed, %s is %s; choose another one: make PYTHON=python3.12' % (sys.executable, found))
+    other = 'choose another one: make PYTHON=python3.12'
+    if sys.version_info < (3, 11):
+        stop('Python 3.11 or newer is needed, %s is %s; %s' % (sys.executable, found, other))
     try: import ensurepip, venv
-    except ImportError: stop('%s cannot make virtual environments; install the venv package of your system (python%s-venv), or choose another one: make PYTHON=python3.12' % (sys.executable, found))
+    except ImportError:
+        package = 'install the venv package of your system (python%s-venv)' % found
+        stop('%s cannot make virtual environments; %s, or %s' % (sys.executable, package, other))
     start = time.time()
     print('Installing into .venv: a few minutes and several GB, once')
     sys.stdout.flush()
@@ -62,7 +71,8 @@ def main():
     if moved: shutil.rmtree(VENV)
     env = inside()
     if not os.path.isdir(env['TMPDIR']): os.makedirs(env['TMPDIR'])
-    r = subprocess.run([sys.executable, '-m', 'venv', VENV], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    r = subprocess.run([sys.executable, '-m', 'venv', VENV], env=env,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if r.returncode: stop('the virtual environment .venv was not made:\n%s' % r.stdout.strip())
     failed = install(os.path.join(VENV, 'bin', 'python'), env)
     shutil.rmtree(env['TMPDIR'], ignore_errors=True)

@@ -31,7 +31,8 @@ def readme(
     for cell in nb.cells:
         if cell.cell_type == 'markdown': cell.source = from_root(cell.source)
     body, resources = MarkdownExporter().from_notebook_node(nb)
-    if resources.get('outputs'): raise ValueError(f'{notebook}: a picture cannot be part of README.md; keep its outputs to text')
+    if resources.get('outputs'):
+        raise ValueError(f'{notebook}: an image cannot be part of README.md; keep its outputs to text')
     return HEAD + re.sub(r'\n{3,}', '\n\n', body).strip() + '\n'
 
 
