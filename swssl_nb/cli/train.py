@@ -173,7 +173,7 @@ def training_recipe(
 # %% ../../nbs/cli/01_train.ipynb #f2e04d09
 def _split_name(args, cases):
     "Who made the split"
-    from swssl_nb.report.records import has_official_split
+    from swssl_nb.evaluate.records import has_official_split
     if args.split: return 'by a table'
     return 'official' if has_official_split(cases) else 'by patient'
 
@@ -191,7 +191,7 @@ def _card_settings(args, recipe, split):
 # %% ../../nbs/cli/01_train.ipynb #549d39c8
 def _read_parts(args, cases):
     "(train, valid, test) `Cases`, by the table that the user gave or by the set"
-    from swssl_nb.report.records import split_cases
+    from swssl_nb.evaluate.records import split_cases
     n = len(cases.normals())
     what = f'{n} normal images to learn from and to calibrate on'
     if n < 3: raise InputError(what, args.data, 'give at least 3, better some hundred')
