@@ -140,8 +140,8 @@ def evaluate_run(
 )->tuple: # `Result`, `Detector`, and the `Cases` that were evaluated; `InputError` where the run has seen all of them
     "Figures of a run on images that it has not seen"
     import swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
-    record = read_record(run)
     detector = Detector.load(run, device=device)
+    record = read_record(run)
     unseen = unseen_cases(cases, record)
     result = evaluate(detector, unseen, subsets=unseen_patients(unseen, record), **kwargs)
     return result, detector, unseen
