@@ -52,6 +52,7 @@ from .evaluate.metrics import auroc, auroc_ci, average_precision, compare_aurocs
 from .evaluate.localise import froc
 from .evaluate.result import Result, compare_table, compare_text
 from .evaluate.protocol import evaluate
+from .evaluate.records import evaluate_run
 from .evaluate.baselines import baselines
 
 # %% ../nbs/99_all.ipynb #f0e7dc96

@@ -7,18 +7,15 @@ __all__ = ['evaluate', 'report', 'add_evaluate', 'add_report']
 
 # %% ../../nbs/cli/03_evaluate.ipynb #08eec837
 from .arguments import add_command, add_data, add_running, read_cases
-from .score import load_detector
 
 # %% ../../nbs/cli/03_evaluate.ipynb #c5f83ff0
 def _evaluated(args):
     "Detector, result and cases of a run on a data set; the result is printed"
-    from swssl_nb.evaluate.protocol import evaluate
-    from swssl_nb.report.records import read_record, unseen_cases, unseen_patients
-    detector, record = load_detector(args.run, args.device), read_record(args.run)
-    cases = unseen_cases(read_cases(args.layout, args.data, args.strict), record)
-    result = evaluate(detector, cases, strict=args.strict, subsets=unseen_patients(cases, record))
+    from swssl_nb.evaluate.records import evaluate_run
+    cases = read_cases(args.layout, args.data, args.strict)
+    result, detector, unseen = evaluate_run(args.run, cases, args.device, strict=args.strict)
     print(result, flush=True)
-    return detector, result, cases
+    return detector, result, unseen
 
 # %% ../../nbs/cli/03_evaluate.ipynb #b1d89c3f
 def evaluate(args):

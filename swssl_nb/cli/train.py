@@ -11,8 +11,8 @@ from ..core import InputError
 from ..models.recipes import dbt_lr, default_recipe, defaults, presets, read_settings, recipes
 from .arguments import add_command, add_data, add_running, read_cases
 
-# %% ../../nbs/cli/01_train.ipynb #db89e624
-old_options = [ # option, kind or choices, setting of the recipe
+# %% ../../nbs/cli/01_train.ipynb #2e92ad3f
+_swssl_options = [
     ('train', ('lesion', 'swssl', 'both'), 'objective'),
     ('reach', int, 'search_radius'),
     ('top', float, 'top_fraction'),
@@ -25,6 +25,10 @@ old_options = [ # option, kind or choices, setting of the recipe
     ('adapt', float, 'adapt'),
     ('crop', int, 'crop'),
     ('triples', int, 'triples'),
+]
+
+# %% ../../nbs/cli/01_train.ipynb #b165989d
+_salad_options = [
     ('net', str, 'net'),
     ('dim', int, 'dim'),
     ('rounds', int, 'rounds'),
@@ -34,9 +38,13 @@ old_options = [ # option, kind or choices, setting of the recipe
     ('wd', float, 'wd'),
     ('milestone', int, 'milestone'),
     ('reconstruction', ('l1', 'mse'), 'reconstruction'),
-    ('augment', ('chest', 'dbt'), 'augment'),
     ('memory', ('trained', 'encoded'), 'memory'),
     ('heatmap', ('error', 'gradient'), 'heatmap'),
+]
+
+# %% ../../nbs/cli/01_train.ipynb #915c6344
+_shared_options = [
+    ('augment', ('chest', 'dbt'), 'augment'),
     ('bs', int, 'bs'),
     ('lr', float, 'lr'),
     ('k', int, 'k'),
@@ -46,10 +54,14 @@ old_options = [ # option, kind or choices, setting of the recipe
     ('percentiles', str, 'percentiles'),
 ]
 
-# %% ../../nbs/cli/01_train.ipynb #6e22a9db
+# %% ../../nbs/cli/01_train.ipynb #db89e624
+old_options = _swssl_options + _salad_options + _shared_options # (option, kind or choices, setting) of each
+
+# %% ../../nbs/cli/01_train.ipynb #91b28a41
 old_choices = dict(method=('swssl', 'salad'), preset=('chest', 'dbt', 'quick'), schedule=('paper', 'quick'),
     score=('ours', 'paper', 'official', 'released', 'weighted', 'aided'))
 
+# %% ../../nbs/cli/01_train.ipynb #6e22a9db
 def _add_old(p):
     "The options of before, which the help does not list"
     for name,choices in old_choices.items():
@@ -65,6 +77,7 @@ def _old_swssl(args):
     names = {'paper': 'swssl-paper', 'official': 'swssl-official', 'released': 'swssl-official'}
     return recipes[names.get(args.old_score, default_recipe)]
 
+# %% ../../nbs/cli/01_train.ipynb #fa2d0865
 def _old_salad(args):
     "The recipe of SALAD that the options of before stand for; of the quick one only the length for another network"
     named = recipes[f"salad-{args.old_schedule or 'quick'}"]
@@ -72,16 +85,21 @@ def _old_salad(args):
     length = {name: named.settings[name] for name in ('rounds', 'epochs')}
     return recipes['salad-paper'].change(**length)
 
+# %% ../../nbs/cli/01_train.ipynb #6c1cb49e
+def _refuse_second(args, recipe, method):
+    "`InputError` where the arguments name another method than the recipe's, or a second recipe"
+    if method not in (None, recipe.method):
+        raise InputError(f'the recipe {recipe.name} is of {recipe.method}, not of {method}', do='name one of them')
+    if args.old_score in ('paper', 'official', 'released') and method != 'salad' or args.old_schedule:
+        raise InputError('two recipes are given', do='leave out --score and --schedule, or --recipe')
+
 # %% ../../nbs/cli/01_train.ipynb #dc7539b7
 def _named_recipe(args):
     "The recipe before any setting of it is changed"
     method = args.method or args.old_method
     if args.recipe is None: return _old_salad(args) if method == 'salad' else _old_swssl(args)
     recipe = recipes[args.recipe]
-    if method not in (None, recipe.method):
-        raise InputError(f'the recipe {recipe.name} is of {recipe.method}, not of {method}', do='name one of them')
-    if args.old_score in ('paper', 'official', 'released') and method != 'salad' or args.old_schedule:
-        raise InputError('two recipes are given', do='leave out --score and --schedule, or --recipe')
+    _refuse_second(args, recipe, method)
     return recipe
 
 # %% ../../nbs/cli/01_train.ipynb #b601aac1
@@ -91,6 +109,7 @@ def _refuse_other(option, setting, method):
     [other] = [name for name in defaults if setting in defaults[name]]
     raise InputError(f"--{option.replace('_', '-')} belongs to {other}, not to {method}", do='leave it out')
 
+# %% ../../nbs/cli/01_train.ipynb #308abc42
 def _old_score(args, method):
     "The setting that `--score` stands for; `InputError` where the method has no such score"
     if args.old_score is None: return {}
@@ -105,6 +124,7 @@ def _typed(name, text, method):
     "A setting that is given as text, as `--size 1024,768`"
     return read_settings([f'{name}={text}'], method)[name]
 
+# %% ../../nbs/cli/01_train.ipynb #a8d71207
 def _given(args, method):
     "The settings that the user gave: by `--set`, by options of before, by options"
     given = {**read_settings(args.set or [], method), **_old_score(args, method)}
@@ -125,6 +145,7 @@ def _preset(args, objective):
     if args.old_preset == 'dbt' and objective != 'lesion': settings['lr'] = dbt_lr
     return settings
 
+# %% ../../nbs/cli/01_train.ipynb #ca7a308e
 def _refuse_old_other(args, method):
     "`InputError` where `--preset` or `--schedule` belongs to the other method"
     for name,owner in (('preset', 'swssl'), ('schedule', 'salad')):
@@ -134,8 +155,9 @@ def _refuse_old_other(args, method):
 # %% ../../nbs/cli/01_train.ipynb #77479d41
 def _is_pair(value, kinds):
     "Whether these are two numbers of these kinds"
-    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(o, kinds) for o in value)
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(number, kinds) for number in value)
 
+# %% ../../nbs/cli/01_train.ipynb #0a794b59
 def _check_preprocess(settings):
     "`InputError` where size or percentiles are not possible"
     size, percentiles = settings['size'], settings['percentiles']
@@ -145,15 +167,22 @@ def _check_preprocess(settings):
         raise InputError(f'the percentiles are LOW,HIGH, not {percentiles!r}', do='give two numbers, as 0.5,99.5')
 
 # %% ../../nbs/cli/01_train.ipynb #c8bdf36b
+def _check_score(settings):
+    "`InputError` where the top fraction or k is not possible"
+    fraction = settings.get('top_fraction')
+    if fraction is not None and not 0 <= fraction <= 1:
+        raise InputError(f'top_fraction is a share, not {fraction}',
+            do='give a number from 0 (the largest) to 1 (the mean)')
+    k = settings['k']
+    if k < 1: raise InputError(f'k={k} is not possible', do='give 1 or more')
+
+# %% ../../nbs/cli/01_train.ipynb #c87cfda7
 def _check(settings):
     "`InputError` where settings are not possible"
     _check_preprocess(settings)
-    top, k = settings.get('top_fraction'), settings['k']
-    if top is not None and not 0 <= top <= 1:
-        raise InputError(f'top_fraction is a share, not {top}', do='give a number from 0 (the largest) to 1 (the mean)')
-    if k < 1: raise InputError(f'k={k} is not possible', do='give 1 or more')
-    more = settings.get('lesion_score') or settings.get('image_distance')
-    if more and not settings['standardise']:
+    _check_score(settings)
+    added = settings.get('lesion_score') or settings.get('image_distance')
+    if added and not settings['standardise']:
         raise InputError('lesion_score and image_distance need standardised distances',
             do='leave them (--weight, --whole) out, or choose another recipe')
 
@@ -173,16 +202,22 @@ def training_recipe(
 # %% ../../nbs/cli/01_train.ipynb #f2e04d09
 def _split_name(args, cases):
     "Who made the split"
-    from swssl_nb.report.records import has_official_split
+    from swssl_nb.evaluate.records import has_official_split
     if args.split: return 'by a table'
     return 'official' if has_official_split(cases) else 'by patient'
+
+# %% ../../nbs/cli/01_train.ipynb #de813b74
+def _changed_settings(recipe):
+    "setting -> value, where it is not that of the recipe of the same name"
+    named = recipes[recipe.name].settings
+    changed = {name: value for name,value in recipe.settings.items() if value != named[name]}
+    if changed.get('weights') not in (None, 'hub', 'random'): changed['weights'] = 'a file'
+    return changed
 
 # %% ../../nbs/cli/01_train.ipynb #4ee5a726
 def _card_settings(args, recipe, split):
     "setting -> value for the model card: how the run was made, and what of the recipe was changed"
-    named = recipes[recipe.name].settings
-    changed = {name: value for name,value in recipe.settings.items() if value != named[name]}
-    if changed.get('weights') not in (None, 'hub', 'random'): changed['weights'] = 'a file'
+    changed = _changed_settings(recipe)
     names = ('layout', 'seed', 'valid', 'test', 'false_positive_rate', 'device')
     chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if not args.split: split = f'{split}, seed {args.seed}'
@@ -191,39 +226,49 @@ def _card_settings(args, recipe, split):
 # %% ../../nbs/cli/01_train.ipynb #549d39c8
 def _read_parts(args, cases):
     "(train, valid, test) `Cases`, by the table that the user gave or by the set"
-    from swssl_nb.report.records import split_cases
+    from swssl_nb.evaluate.records import split_cases
     n = len(cases.normals())
     what = f'{n} normal images to learn from and to calibrate on'
     if n < 3: raise InputError(what, args.data, 'give at least 3, better some hundred')
     if args.split: return cases.split_as(args.split)
     return split_cases(cases, args.seed, args.valid, args.test)
 
+# %% ../../nbs/cli/01_train.ipynb #fe46bd87
+def _checkpoint(recipe, args):
+    "Keyword arguments of `Recipe.train` by which SALAD keeps a checkpoint; none for another method"
+    if recipe.method != 'salad': return {}
+    from swssl_nb.models.resume import Checkpoint
+    from swssl_nb.report.runs import checkpoint_file
+    return dict(cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume))
+
 # %% ../../nbs/cli/01_train.ipynb #77266808
 def _fit_by(recipe, args):
     "Function for `train_run`: from normal images to learn from and to calibrate on to a learner and a detector"
-    more = {}
-    if recipe.method == 'salad':
-        from swssl_nb.models.resume import Checkpoint
-        from swssl_nb.report.runs import checkpoint_file
-        more = dict(cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume))
-
+    checkpoint = _checkpoint(recipe, args)
     def fit(learn_from, calibrate_on):
-        learn = recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict, **more)
+        learn = recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict, **checkpoint)
         return learn, learn.detector(**recipe.detector)
     return fit
+
+# %% ../../nbs/cli/01_train.ipynb #dd73e974
+def _write_run(args, recipe):
+    "Read the images, train by the recipe and write the run folder"
+    from swssl_nb.report.runs import train_run
+    cases = read_cases(args.layout, args.data, args.strict)
+    parts = _read_parts(args, cases)
+    split = _split_name(args, cases)
+    source = dict(layout=args.layout, data=str(args.data), seed=args.seed, split=split)
+    train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
+        _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
 
 # %% ../../nbs/cli/01_train.ipynb #f21d8ad2
 def train(args):
     "Learn from the normal images of a data set"
     recipe = training_recipe(args)
     if args.resume and recipe.method != 'salad': raise InputError('only SALAD is resumed', do='leave --resume out')
-    from swssl_nb.report.runs import check_run, train_run
+    from swssl_nb.report.runs import check_run
     check_run(args.out, args.overwrite, args.resume)
-    cases = read_cases(args.layout, args.data, args.strict)
-    parts, split = _read_parts(args, cases), _split_name(args, cases)
-    source = dict(layout=args.layout, data=str(args.data), seed=args.seed, split=split)
-    train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
-        _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
+    _write_run(args, recipe)
 
 # %% ../../nbs/cli/01_train.ipynb #143b706b
 def _add_split(data):
@@ -246,6 +291,15 @@ def _add_out(p):
     out.add_argument('--false-positive-rate', type=float, default=0.1, metavar='SHARE',
         help='of normal images that may be flagged (0.1)')
 
+# %% ../../nbs/cli/01_train.ipynb #6651458f
+def _add_settings(group):
+    "The four settings that are changed most often"
+    group.add_argument('--encoder', metavar='NAME', help='swssl: timm model (tf_efficientnet_lite0)')
+    group.add_argument('--weights', metavar='FILE', help="of the encoder: a file, 'hub' or 'random'")
+    group.add_argument('--size', metavar='PIXELS',
+        help='working size, N or H,W (1024, or 512 for small images; salad 256)')
+    group.add_argument('--epochs', type=int, metavar='INT', help='how long; for salad, in each round')
+
 # %% ../../nbs/cli/01_train.ipynb #443c1191
 def _add_recipe(p):
     "What is trained, and what scores"
@@ -254,11 +308,7 @@ def _add_recipe(p):
         help=f'{default_recipe} for swssl, salad-quick for salad, unless you say')
     group.add_argument('--set', action='append', metavar='KEY=VALUE',
         help='a setting of the recipe, as --set window=64; as often as you like')
-    group.add_argument('--encoder', metavar='NAME', help='swssl: timm model (tf_efficientnet_lite0)')
-    group.add_argument('--weights', metavar='FILE', help="of the encoder: a file, 'hub' or 'random'")
-    group.add_argument('--size', metavar='PIXELS',
-        help='working size, N or H,W (1024, or 512 for small images; salad 256)')
-    group.add_argument('--epochs', type=int, metavar='INT', help='how long; for salad, in each round')
+    _add_settings(group)
 
 # %% ../../nbs/cli/01_train.ipynb #d9426ef9
 def _recipe_list():
@@ -266,16 +316,22 @@ def _recipe_list():
     lines = [f'  {name:15} {recipe.about}' for name,recipe in recipes.items()]
     return '\n'.join(['recipes:', *lines])
 
-# %% ../../nbs/cli/01_train.ipynb #09b2d3ff
-def add_train(
-    commands # What `add_subparsers` of argparse gave
-):
-    "Add `train` to the commands"
+# %% ../../nbs/cli/01_train.ipynb #7d7f2644
+def _add_method(commands):
+    "The command `train`, with the method and no option yet"
     usage = 'swssl_nb train [swssl|salad] --data PATH --out RUN [--recipe NAME] [--set KEY=VALUE] [options]'
     p = add_command(commands, train, 'learn from the normal images of a data set', usage=usage,
         epilog=_recipe_list(), formatter_class=argparse.RawDescriptionHelpFormatter)
     text = 'the method; that of the recipe, or swssl, unless you say'
     p.add_argument('method', nargs='?', choices=('swssl', 'salad'), help=text)
+    return p
+
+# %% ../../nbs/cli/01_train.ipynb #09b2d3ff
+def add_train(
+    commands # What `add_subparsers` of argparse gave
+):
+    "Add `train` to the commands"
+    p = _add_method(commands)
     _add_split(add_data(p))
     _add_out(p)
     _add_recipe(p)

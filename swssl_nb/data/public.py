@@ -39,6 +39,13 @@ def _kermany_patient(name, label):
     if not number: return name
     return f"{'person' if label else 'normal'}{int(number[1])}"
 
+# %% ../../nbs/data/07_public.ipynb #e2e86265
+def _kermany_row(image, label, part):
+    "The row of one image"
+    germ = re.search('bacteria|virus', image.name.lower())
+    return dict(path=str(image), patient=_kermany_patient(image.name, label), label=label,
+        split='test' if part=='test' else 'train', finding=germ[0] if germ else '')
+
 # %% ../../nbs/data/07_public.ipynb #570bbc11
 def _kermany_part(root, part):
     "(rows of the folder `train`, `val` or `test`, [(path, why), ...] skipped)"
@@ -47,13 +54,16 @@ def _kermany_part(root, part):
     rows = []
     for image in images:
         label = _kermany_classes.get(image.relative_to(root/part).parts[0])
-        if label is None:
-            skipped.append((str(image), 'lies in no folder NORMAL or PNEUMONIA'))
-            continue
-        germ = re.search('bacteria|virus', image.name.lower())
-        rows.append(dict(path=str(image), patient=_kermany_patient(image.name, label), label=label,
-            split='test' if part=='test' else 'train', finding=germ[0] if germ else ''))
+        if label is None: skipped.append((str(image), 'lies in no folder NORMAL or PNEUMONIA'))
+        else: rows.append(_kermany_row(image, label, part))
     return rows,skipped
+
+# %% ../../nbs/data/07_public.ipynb #17a94ddc
+def _join_parts(parts, name, root, strict, do):
+    "Cases from the rows and the skipped images of each part; `InputError`, which says `do`, without a row"
+    rows,skipped = (sum(lists, []) for lists in zip(*parts))
+    refuse_none(rows, skipped, root, do)
+    return Cases(pd.DataFrame(rows), name=name, skipped=report_skipped(skipped, root, strict))
 
 # %% ../../nbs/data/07_public.ipynb #cell-011
 def kermany(
@@ -63,9 +73,7 @@ def kermany(
     "The paediatric chest images of Kermany et al.: normal, or bacterial or viral pneumonia"
     root = _kermany_root(Path(path))
     parts = [_kermany_part(root, part) for part in ('train','val','test')]
-    rows,skipped = (sum(lists, []) for lists in zip(*parts))
-    refuse_none(rows, skipped, root, 'rename them')
-    return Cases(pd.DataFrame(rows), name='kermany', skipped=report_skipped(skipped, root, strict))
+    return _join_parts(parts, 'kermany', root, strict, 'rename them')
 
 # %% ../../nbs/data/07_public.ipynb #c1c7a552
 def _nih_lists(root):
@@ -85,15 +93,21 @@ def _nih_boxes(path):
     by_image = read_table(path).groupby('Image Index')
     return {name: rows.iloc[:,2:6].astype(float).values.tolist() for name,rows in by_image}
 
+# %% ../../nbs/data/07_public.ipynb #74054b7a
+def _of_one_name(paths):
+    "The path in a folder `images`, where there is one; else all"
+    official = [path for path in paths if re.fullmatch(r'images(_\d+)?', path.parent.name)]
+    return official if len(official)==1 else paths
+
 # %% ../../nbs/data/07_public.ipynb #2673027b
 def _one_of_each(images):
     "(file name -> its path, [(name, why), ...] skipped, as they are there several times)"
     found,skipped = {},[]
     for image in images: found.setdefault(image.name, []).append(image)
     for name,paths in found.items():
-        official = [path for path in paths if re.fullmatch(r'images(_\d+)?', path.parent.name)]
-        if len(official)==1: found[name] = official
-        elif len(paths)>1: skipped.append((name, f'is there {len(paths)} times, as {paths[0]} and {paths[1]}'))
+        found[name] = _of_one_name(paths)
+        if len(found[name])>1:
+            skipped.append((name, f'is there {len(paths)} times, as {paths[0]} and {paths[1]}'))
     return {name: str(paths[0]) for name,paths in found.items() if len(paths)==1},skipped
 
 # %% ../../nbs/data/07_public.ipynb #19f57f2b
@@ -130,18 +144,24 @@ def _nih_rows(table, where, root):
     if lists: rows['split'] = [lists.get(name, '') for name in names]
     return rows
 
-# %% ../../nbs/data/07_public.ipynb #513de15a
-def _nih_official(root, path, strict):
-    "The images of the official NIH table that are there"
-    table = _nih_table(path)
+# %% ../../nbs/data/07_public.ipynb #b2faa2a9
+def _nih_images(root, table, path):
+    "(file name -> path, [(name, why), ...] skipped); `InputError` where no image is of the table"
     images,skipped = find_named_images(root)
     where,doubtful = _one_of_each(images)
     if not table['Image Index'].isin(list(where)).any():
         what = 'none of the images in this table is below its folder'
         raise InputError(what, path, 'unpack images_001.tar.gz to images_012.tar.gz there')
+    return where,skipped + doubtful
+
+# %% ../../nbs/data/07_public.ipynb #513de15a
+def _nih_official(root, path, strict):
+    "The images of the official NIH table that are there"
+    table = _nih_table(path)
+    where,skipped = _nih_images(root, table, path)
     why = _nih_faults(table, where)
     faulty = table['Image Index'][why!='']
-    skipped += doubtful + [(name, f'{why[i]} (line {i+2} of {path.name})') for i,name in faulty.items()]
+    skipped += [(name, f'{why[i]} (line {i+2} of {path.name})') for i,name in faulty.items()]
     table = table[why=='']
     refuse_none(table, skipped, path, 'mend it')
     return Cases(_nih_rows(table, where, root), name='nih', skipped=report_skipped(skipped, path, strict))
@@ -163,13 +183,17 @@ def nih(
 _mias_line = re.compile(r'(?P<file>mdb(?P<n>\d{3}))\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})'
     r'(?:\s+(?P<severity>[BM])(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|\s+\*NOTE.*)?)?\s*')
 
+# %% ../../nbs/data/07_public.ipynb #4149bc6e
+def _mias_matches(path):
+    "The number of each line about an image in Info.txt, the line, and its match or None"
+    for number,line in enumerate(path.read_text(encoding='latin-1').splitlines(), 1):
+        if re.match(r'mdb\d{3}\b', line): yield number,line,_mias_line.fullmatch(line)
+
 # %% ../../nbs/data/07_public.ipynb #cell-029
 def _mias_lines(path):
     "(the fields of each line about an image in Info.txt, [(name, why), ...] of lines that cannot be read)"
     fields,skipped = [],[]
-    for number,line in enumerate(path.read_text(encoding='latin-1').splitlines(), 1):
-        if not re.match(r'mdb\d{3}\b', line): continue
-        found = _mias_line.fullmatch(line)
+    for number,line,found in _mias_matches(path):
         if found: fields.append(found.groupdict())
         else: skipped.append((line[:6], f'has a line that cannot be read (line {number} of {path.name})'))
     if not fields:
@@ -184,14 +208,19 @@ def _mias_circle(fields):
     if not fields['x']: return []
     return [[float(fields['x']), 1024 - float(fields['y']), float(fields['radius'])]]
 
+# %% ../../nbs/data/07_public.ipynb #1aa131fc
+def _mias_table(lines):
+    "The fields of Info.txt as a table, a row a line, with the facts that follow from them"
+    table = pd.DataFrame(lines, columns=list(_mias_line.groupindex))
+    number = table.n.astype(int)
+    circles = pd.Series(map(_mias_circle, lines), index=table.index, dtype=object)
+    return table.assign(circles=circles, view='MLO', patient=((number+1)//2).astype(str),
+        laterality=np.where(number%2, 'R', 'L'), label=(table.finding!='NORM').astype(int))
+
 # %% ../../nbs/data/07_public.ipynb #b9a44094
 def _mias_rows(lines):
     "The fields of Info.txt as rows of cases, one an image"
-    table = pd.DataFrame(lines, columns=list(_mias_line.groupindex))
-    number = table.n.astype(int)
-    table = table.assign(circles=pd.Series(map(_mias_circle, lines), index=table.index, dtype=object), view='MLO',
-        patient=((number+1)//2).astype(str), laterality=np.where(number%2, 'R', 'L'),
-        label=(table.finding!='NORM').astype(int))
+    table = _mias_table(lines)
     joined = table.groupby('file').agg(dict(circles='sum', finding=_join_findings)).reset_index()
     rows = table.drop_duplicates('file').drop(columns=['n','x','y','radius','circles','finding'])
     return rows.merge(joined, on='file')
@@ -239,6 +268,15 @@ def _mura_labels(path):
 # %% ../../nbs/data/07_public.ipynb #849f852b
 _mura_place = re.compile(r'\w+/XR_(\w+)/(patient\w+)/(study\w*?)_(positive|negative)/[^/]+')
 
+# %% ../../nbs/data/07_public.ipynb #0caa8b31
+def _mura_label(image, labels, sign):
+    "0 or 1; `InputError` where the table has none, or another than the folder `study1_positive` or so"
+    label = labels.get(image.rpartition('/')[0])
+    if label not in ('0','1'): raise InputError('belongs to a study without a label')
+    if (label=='1')!=(sign=='positive'):
+        raise InputError('has another label in its table than in the name of its folder')
+    return int(label)
+
 # %% ../../nbs/data/07_public.ipynb #3507f766
 def _mura_row(root, image, labels, split):
     "The row of one image; `InputError` where it cannot be taken in"
@@ -246,12 +284,8 @@ def _mura_row(root, image, labels, split):
     place = _mura_place.fullmatch(image)
     if not place: raise InputError('is in no folder of a study')
     part_of_body,patient,study,sign = place.groups()
-    label = labels.get(image.rpartition('/')[0])
-    if label not in ('0','1'): raise InputError('belongs to a study without a label')
-    if (label=='1')!=(sign=='positive'):
-        raise InputError('has another label in its table than in the name of its folder')
     return dict(path=str(root/image), patient=patient, study=f'{part_of_body}/{patient}/{study}', view=part_of_body,
-        label=int(label), split='train' if split=='train' else 'test')
+        label=_mura_label(image, labels, sign), split='train' if split=='train' else 'test')
 
 # %% ../../nbs/data/07_public.ipynb #e6639873
 def _mura_part(root, split):
@@ -276,9 +310,8 @@ def mura(
     "The images of the upper limb of MURA"
     root = _mura_root(Path(path))
     splits = [split for split in ('train','valid') if (root/f'{split}_image_paths.csv').is_file()]
-    rows,skipped = (sum(lists, []) for lists in zip(*[_mura_part(root, split) for split in splits]))
-    refuse_none(rows, skipped, root, 'unpack the images there')
-    return Cases(pd.DataFrame(rows), name='mura', skipped=report_skipped(skipped, root, strict))
+    parts = [_mura_part(root, split) for split in splits]
+    return _join_parts(parts, 'mura', root, strict, 'unpack the images there')
 
 # %% ../../nbs/data/07_public.ipynb #aeb7c5eb
 LAYOUTS = dict(kermany=kermany, nih=nih, mias=mias, mura=mura, bcs_dbt=bcs_dbt, folder=folder, csv=csv_cases)

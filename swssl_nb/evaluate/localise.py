@@ -21,7 +21,7 @@ from .intervals import *
 def pointing_hit(
     heatmap, # float H x W, higher = more anomalous
     mask # bool H x W, True on the lesion
-)->bool: # `InputError` where the two differ in size or a value is not finite
+)->bool: # `InputError` where they differ in size or a value is not finite
     "Whether the maximum of the heatmap lies in the mask"
     heatmap,mask = np.asarray(heatmap),np.asarray(mask, dtype=bool)
     if heatmap.shape != mask.shape:
@@ -64,21 +64,27 @@ def _images_by_patient(who):
     changes = np.flatnonzero(who[order][1:] != who[order][:-1]) + 1
     return np.split(order, changes)
 
-# %% ../../nbs/evaluate/03_localise.ipynb #cell-012
-def best_fixed_point(
-    masks, # Lesion masks, bool H x W each, any sizes; or what `mask_cells` made of them
-    patients, # The patient of each
-    cells:int=64 # A side of the grid that the point may lie on
-)->FixedPoint: # `InputError` with fewer than two patients
-    "The hits of the best fixed point, for each patient learned on all the others"
-    stack,who = np.stack([mask_cells(mask, cells) for mask in masks]),np.asarray(patients).astype(str)
+# %% ../../nbs/evaluate/03_localise.ipynb #4f8bdbf9
+def _held_out_hits(stack, who):
+    "bool, one a lesion: whether the point that the other patients' lesions cover most hits it"
     if len(set(who)) < 2:
         raise InputError('lesions of one patient only', do='the best fixed point is learned on other patients')
     cover,hits = stack.sum(0, dtype=float),np.zeros(len(stack), dtype=bool)
     for images in _images_by_patient(who):
         row,column = _most_covered(cover - stack[images].sum(0, dtype=float))
         hits[images] = stack[images,row,column]
-    row,column = _most_covered(cover)
+    return hits
+
+# %% ../../nbs/evaluate/03_localise.ipynb #cell-012
+def best_fixed_point(
+    masks, # Lesion masks, bool H x W, any sizes; or what `mask_cells` made
+    patients, # The patient of each
+    cells:int=64 # A side of the grid of points
+)->FixedPoint: # `InputError` with fewer than two patients
+    "The hits of the best fixed point, for each patient learned on all the others"
+    stack = np.stack([mask_cells(mask, cells) for mask in masks])
+    hits = _held_out_hits(stack, np.asarray(patients).astype(str))
+    row,column = _most_covered(stack.sum(0, dtype=float))
     return FixedPoint(hits, (column + 0.5)/cells, (row + 0.5)/cells)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #69677e84
@@ -296,6 +302,17 @@ def _local_maxima(heatmap, radius):
     highest = ndimage.maximum_filter(heatmap, 2*radius + 1, mode='nearest')
     return (heatmap == highest) & (heatmap > heatmap.min())
 
+# %% ../../nbs/evaluate/03_localise.ipynb #346a9206
+def _plateaus(heatmap, radius):
+    "heatmap value of each local maximum, and its middle: row and column in pixels, float n x 2"
+    plateaus,n = ndimage.label(_local_maxima(heatmap, radius), np.ones((3,3)))
+    if n == 0: return np.empty(0),np.empty((0,2))
+    y,x = plateaus.nonzero()
+    plateau,values = plateaus[y,x] - 1,np.empty(n)
+    values[plateau] = heatmap[y,x]
+    middles = np.c_[np.bincount(plateau, y), np.bincount(plateau, x)]/np.bincount(plateau)[:,None]
+    return values,middles
+
 # %% ../../nbs/evaluate/03_localise.ipynb #efe3bfc2
 def marks(
     heatmap, # float H x W
@@ -305,12 +322,7 @@ def marks(
     "The local maxima of a heatmap"
     heatmap = np.asarray(heatmap)
     radius = max(1, round(apart*max(heatmap.shape)))
-    plateaus,n = ndimage.label(_local_maxima(heatmap, radius), np.ones((3,3)))
-    if n == 0: return np.empty(0),np.empty((0,2))
-    y,x = plateaus.nonzero()
-    plateau,values = plateaus[y,x] - 1,np.empty(n)
-    values[plateau] = heatmap[y,x]
-    middles = np.c_[np.bincount(plateau, y), np.bincount(plateau, x)]/np.bincount(plateau)[:,None]
+    values,middles = _plateaus(heatmap, radius)
     first = np.argsort(-values, kind='stable')[:most]
     return values[first],middles[first]
 
@@ -349,6 +361,28 @@ class Froc:
         self.units = {} # name -> number of the unit
         self.patients = [] # of the units
 
+# %% ../../nbs/evaluate/03_localise.ipynb #a845e0d3
+@patch
+def _number(self:Froc, unit, patient):
+    "The number of a unit, a new one where it is not known"
+    number = len(self.patients) if unit is None else self.units.setdefault(unit, len(self.patients))
+    if number == len(self.patients): self.patients.append(patient)
+    return number
+
+# %% ../../nbs/evaluate/03_localise.ipynb #eaf7ced3
+@patch
+def _add_false(self:Froc, number, values):
+    "Take in the false marks of a unit"
+    self.false.add(values)
+    self.of.add(np.full(len(values), number))
+
+# %% ../../nbs/evaluate/03_localise.ipynb #7361f71a
+@patch
+def _raise_best(self:Froc, number, values, hits):
+    "Keep the highest hit of each lesion of a unit"
+    best = np.where(hits, values[:,None], -np.inf).max(0, initial=-np.inf)
+    self.best[number] = np.maximum(best, self.best.get(number, best))
+
 # %% ../../nbs/evaluate/03_localise.ipynb #0c2cfe8c
 @patch
 def add(self:Froc,
@@ -359,25 +393,25 @@ def add(self:Froc,
 ):
     "Take in the marks of an image, or of one slice of a volume"
     values,hits = np.asarray(values, dtype=float),np.asarray(hits, dtype=bool)
-    number = len(self.patients) if unit is None else self.units.setdefault(unit, len(self.patients))
-    if number == len(self.patients): self.patients.append(patient)
-    false = values[~hits.any(1)]
-    self.false.add(false)
-    self.of.add(np.full(len(false), number))
-    if not hits.shape[1]: return
-    best = np.where(hits, values[:,None], -np.inf).max(0, initial=-np.inf)
-    self.best[number] = np.maximum(best, self.best.get(number, best))
+    number = self._number(unit, patient)
+    self._add_false(number, values[~hits.any(1)])
+    if hits.shape[1]: self._raise_best(number, values, hits)
+
+# %% ../../nbs/evaluate/03_localise.ipynb #863f2a46
+@patch
+def _reached(self:Froc, levels):
+    "For each block of false marks, how many of each unit reach so many levels: sparse, levels + 1 x units"
+    for first,values in _blocks(self.false, 2**17):
+        level = np.searchsorted(levels, values, side='right') # how many levels each mark reaches
+        entries = (np.ones(len(values)), (level, self.of[first:first+len(values)]))
+        yield sparse.csr_array(entries, shape=(len(levels) + 1,len(self.patients)))
 
 # %% ../../nbs/evaluate/03_localise.ipynb #fdd0e2c8
 @patch
 def _false_above(self:Froc, levels, weights):
     "For each of the draws `weights` (draws x units), the false marks at each level or above it"
     outdone = np.zeros((len(weights),len(levels) + 1))
-    for first,values in _blocks(self.false, 2**17):
-        level = np.searchsorted(levels, values, side='right') # how many levels each mark reaches
-        entries = (np.ones(len(values)), (level, self.of[first:first+len(values)]))
-        counts = sparse.csr_array(entries, shape=(len(levels) + 1,len(self.patients)))
-        outdone += (counts@weights.T).T
+    for counts in self._reached(levels): outdone += (counts@weights.T).T
     return outdone[:,::-1].cumsum(1)[:,::-1][:,1:]
 
 # %% ../../nbs/evaluate/03_localise.ipynb #96352e54
@@ -386,21 +420,31 @@ def _at_allowed_level(best, levels, allowed):
     never = np.zeros((len(allowed),1), bool) # a lesion without a hit lies behind the last level or is not finite
     return np.isfinite(best) & np.c_[allowed, never][:,np.searchsorted(levels, best)]
 
+# %% ../../nbs/evaluate/03_localise.ipynb #6bde65c4
+@patch
+def _lesions(self:Froc):
+    "The highest hit of each lesion, and its unit"
+    unit = np.repeat([*self.best], [len(lesions) for lesions in self.best.values()])
+    return np.concatenate([*self.best.values()]),unit
+
+# %% ../../nbs/evaluate/03_localise.ipynb #d48e9539
+def _found_share(found, weights):
+    "For each draw the weighted share of lesions found; NaN where none was drawn"
+    with np.errstate(invalid='ignore'): return (found*weights).sum(1)/weights.sum(1)
+
 # %% ../../nbs/evaluate/03_localise.ipynb #4896d253
 @patch
 def _sensitivity(self:Froc, weights, rates):
     "Sensitivity for each draw and rate; NaN where no unit with a lesion was drawn"
     weights = weights.astype(float)
-    best = np.concatenate([*self.best.values()])
-    unit = np.repeat([*self.best], [len(lesions) for lesions in self.best.values()])
+    best,unit = self._lesions()
     levels = np.unique(best[np.isfinite(best)])
     false = self._false_above(levels, weights)
-    of_lesion = weights[:,unit]
     columns = []
     for rate in rates:
         allowed = false <= rate*weights.sum(1)[:,None] + 1e-9
         found = _at_allowed_level(best, levels, allowed)
-        with np.errstate(invalid='ignore'): columns.append((found*of_lesion).sum(1)/of_lesion.sum(1))
+        columns.append(_found_share(found, weights[:,unit]))
     return np.stack(columns, 1)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #280b8ae9
@@ -440,9 +484,9 @@ def froc(
     replicates:int=1000, # Of the bootstrap
     seed:int=0 # Of the bootstrap
 )->dict: # As `Froc.figures`; None without a lesion
-    "Sensitivity for lesions at each number of false marks an image"
+    "Sensitivity at each number of false marks an image"
     collected = Froc()
-    for patient,of_image,hit in zip(patients, values, hits, strict=True): collected.add(None, patient, of_image, hit)
+    for image in zip(patients, values, hits, strict=True): collected.add(None, *image)
     return collected.figures(rates, replicates, seed)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #1c779e3f
@@ -467,13 +511,16 @@ class _PixelCounts:
         self.normal,self.abnormal,self.lesions = Spool(shape, np.uint32),Spool(shape, float),Spool(shape, float)
         self.abnormal_image,self.lesion_image = [],[] # the image of each row
 
-    def add(self, heatmap, masks):
-        image,abnormal = len(self.normal),np.any(masks, axis=0)
-        self.normal.add(_level_counts(heatmap, ~abnormal, self.edges))
-        self.abnormal.add(_level_counts(heatmap, abnormal, self.edges))
-        self.abnormal_image.append(image)
-        for mask in masks: self.lesions.add(_level_counts(heatmap, mask, self.edges)/mask.sum())
-        self.lesion_image += [image]*len(masks)
+# %% ../../nbs/evaluate/03_localise.ipynb #4ee04d87
+@patch
+def add(self:_PixelCounts, heatmap, masks):
+    "Take in an image with lesions"
+    image,abnormal = len(self.normal),np.any(masks, axis=0)
+    self.normal.add(_level_counts(heatmap, ~abnormal, self.edges))
+    self.abnormal.add(_level_counts(heatmap, abnormal, self.edges))
+    self.abnormal_image.append(image)
+    for mask in masks: self.lesions.add(_level_counts(heatmap, mask, self.edges)/mask.sum())
+    self.lesion_image += [image]*len(masks)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #1305cf08
 def _count_images(maps, masks, edges):
@@ -541,16 +588,23 @@ def pixel_figures(
 # %% ../../nbs/evaluate/03_localise.ipynb #f462a47b
 def _smoothed(cover): return ndimage.gaussian_filter(cover, 2, mode='constant')
 
-# %% ../../nbs/evaluate/03_localise.ipynb #2ae79d23
-def position_priors(
-    masks, # For each image: bool c x c, all its lesions; None where it has none; one at least has some
-    patients # The patient of each image
-)->dict: # patient -> float32 c x c; one shared map for all who have no lesion
-    "For each patient, the smoothed cover of the lesions of all other patients"
-    who,cover = np.asarray(patients).astype(str),{}
+# %% ../../nbs/evaluate/03_localise.ipynb #a93e8a88
+def _cover_by_patient(who, masks):
+    "patient -> float32 c x c: how many of the patient's images have a lesion on each cell"
+    cover = {}
     for patient,mask in zip(who, masks):
         if mask is not None: cover[patient] = cover.get(patient, 0) + mask.astype(np.float32)
+    return cover
+
+# %% ../../nbs/evaluate/03_localise.ipynb #2ae79d23
+def position_priors(
+    masks, # For each image: bool c x c, its lesions; None where it has none; one at least has some
+    patients # The patient of each image
+)->dict: # patient -> float32 c x c; one map for all without a lesion
+    "For each patient, the smoothed lesions of all other patients"
+    who = np.asarray(patients).astype(str)
+    cover = _cover_by_patient(who, masks)
     total = sum(cover.values())
     priors = dict.fromkeys(map(str, np.unique(who)), _smoothed(total))
-    for patient,of_patient in cover.items(): priors[str(patient)] = _smoothed(total - of_patient)
+    for patient,part in cover.items(): priors[str(patient)] = _smoothed(total - part)
     return priors

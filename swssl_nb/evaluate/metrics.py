@@ -21,6 +21,17 @@ def _refuse_shapes(labels, scores):
     n = scores.shape[-1] if scores.ndim else 1
     raise InputError(f'{labels.size} labels for {n} scores')
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #b64d67be
+def _refuse_values(labels, scores):
+    "`InputError` where a label or a score is none, or a class is missing"
+    if not np.isin(labels, (0,1)).all():
+        raise InputError('a label is neither 0 nor 1', do='skip images of unknown label')
+    if not np.isfinite(scores).all():
+        raise InputError('a score is not a finite number', do='skip that image and say so')
+    if len(set(labels.tolist())) < 2:
+        missing = 'normal' if labels.any() else 'abnormal'
+        raise InputError(f'no {missing} image', do='AUROC needs normal and abnormal images')
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-005
 def two_classes(
     labels, # int N: 0 normal, 1 abnormal
@@ -29,13 +40,7 @@ def two_classes(
     "Labels and scores as arrays; `InputError` where AUROC would mean nothing"
     labels,scores = np.asarray(labels),np.asarray(scores, dtype=float)
     _refuse_shapes(labels, scores)
-    if not np.isin(labels, (0,1)).all():
-        raise InputError('a label is neither 0 nor 1', do='skip images of unknown label')
-    if not np.isfinite(scores).all():
-        raise InputError('a score is not a finite number', do='skip that image and say so')
-    if len(set(labels.tolist())) < 2:
-        missing = 'normal' if labels.any() else 'abnormal'
-        raise InputError(f'no {missing} image', do='AUROC needs normal and abnormal images')
+    _refuse_values(labels, scores)
     return labels,scores
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-008
@@ -46,19 +51,23 @@ def auroc(
     "Area under the ROC curve"
     return float(roc_auc_score(*two_classes(labels, scores)))
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #afd7fca5
+def _placements(abnormal, normal):
+    "$V_{10}$, K x abnormal images, and $V_{01}$, K x normal images"
+    m,n = abnormal.shape[1],normal.shape[1]
+    ranks = stats.rankdata(np.hstack([abnormal, normal]), axis=1)
+    v10 = (ranks[:,:m] - stats.rankdata(abnormal, axis=1))/n
+    return v10,1 - (ranks[:,m:] - stats.rankdata(normal, axis=1))/m
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-011
 def _deviations(labels, scores):
     "AUROCs K, and what each image adds to their error, K x N"
     is_abnormal = labels == 1
-    abnormal,normal = scores[:,is_abnormal],scores[:,~is_abnormal]
-    m,n = abnormal.shape[1],normal.shape[1]
-    ranks = stats.rankdata(np.hstack([abnormal, normal]), axis=1)
-    v10 = (ranks[:,:m] - stats.rankdata(abnormal, axis=1))/n
-    v01 = 1 - (ranks[:,m:] - stats.rankdata(normal, axis=1))/m
+    v10,v01 = _placements(scores[:,is_abnormal], scores[:,~is_abnormal])
     area = v10.mean(1)
     deviations = np.empty(scores.shape)
-    deviations[:,is_abnormal] = (v10 - area[:,None])/m
-    deviations[:,~is_abnormal] = (v01 - area[:,None])/n
+    deviations[:,is_abnormal] = (v10 - area[:,None])/v10.shape[1]
+    deviations[:,~is_abnormal] = (v01 - area[:,None])/v01.shape[1]
     return area,deviations
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #805bcf86
@@ -78,6 +87,15 @@ def _patient_sums(values, who):
     "Sums of K x N values over the images of each patient, K x patients"
     return np.array([np.bincount(who, row, who.max() + 1) for row in values])
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #e24c6ec3
+def _covariance(labels, deviations, who):
+    "K x K, Obuchowski's, from what each image adds to the error of K AUROCs"
+    normals,abnormals = _patients_of_class(labels, who)
+    a = _patient_sums(deviations*(labels == 1), who)
+    b = _patient_sums(deviations*(labels == 0), who)
+    both = a@b.T
+    return a@a.T*abnormals/(abnormals-1) + b@b.T*normals/(normals-1) + both + both.T
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #3bd2d557
 def delong(
     labels, # int N: 0 normal, 1 abnormal; two or more patients of each
@@ -87,15 +105,10 @@ def delong(
     "AUROC of each method and the covariance between them, DeLong's or, by patients, Obuchowski's"
     labels,scores = two_classes(labels, np.atleast_2d(scores))
     who = _patient_numbers(patients, len(labels))
-    normals,abnormals = _patients_of_class(labels, who)
-    if min(normals, abnormals) < 2:
+    if min(_patients_of_class(labels, who)) < 2:
         raise InputError('one patient of a class', do="DeLong's variance needs two of each")
     area,deviations = _deviations(labels, scores)
-    a = _patient_sums(deviations*(labels == 1), who)
-    b = _patient_sums(deviations*(labels == 0), who)
-    both = a@b.T
-    covariance = a@a.T*abnormals/(abnormals-1) + b@b.T*normals/(normals-1) + both + both.T
-    return area,covariance
+    return area,_covariance(labels, deviations, who)
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #255c09dc
 def _quantile_and_name(labels, who, level):
@@ -104,6 +117,16 @@ def _quantile_and_name(labels, who, level):
     if k == len(who): return stats.norm.ppf((1+level)/2),'DeLong, logit scale'
     rarer = min(_patients_of_class(labels, who))
     return stats.t.ppf((1+level)/2, rarer - 1),f'DeLong by {k} patients, logit scale'
+
+# %% ../../nbs/evaluate/02_metrics.ipynb #127d3d0e
+def _logit_or_newcombe(labels, scores, who, level):
+    "The interval of an AUROC on the logit scale; Newcombe's where its variance is degenerate"
+    area,(normals,abnormals) = auroc(labels, scores),_patients_of_class(labels, who)
+    if area in (0,1) or min(normals, abnormals) < 2: return newcombe(area, normals, abnormals, level)
+    factor,how = _quantile_and_name(labels, who, level)
+    standard_error = delong(labels, scores, who)[1].item()**0.5/(area*(1-area))
+    ends = special.logit(area) + np.array([-1,1])*factor*standard_error
+    return Interval(*special.expit(ends), how)
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-018
 def auroc_ci(
@@ -114,13 +137,7 @@ def auroc_ci(
 )->Interval: # unpacks into low, high; `.how` says which interval it is
     "Confidence interval of the AUROC"
     labels,scores = two_classes(labels, scores)
-    who = _patient_numbers(patients, len(labels))
-    area,(normals,abnormals) = auroc(labels, scores),_patients_of_class(labels, who)
-    if area in (0,1) or min(normals, abnormals) < 2: return newcombe(area, normals, abnormals, level)
-    factor,how = _quantile_and_name(labels, who, level)
-    standard_error = delong(labels, scores, who)[1].item()**0.5/(area*(1-area))
-    ends = special.logit(area) + np.array([-1,1])*factor*standard_error
-    return Interval(*special.expit(ends), how)
+    return _logit_or_newcombe(labels, scores, _patient_numbers(patients, len(labels)), level)
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-026
 def average_precision(
@@ -153,29 +170,39 @@ def exchange_test(
         random_state=np.random.default_rng(seed))
     return float(found.pvalue)
 
-# %% ../../nbs/evaluate/02_metrics.ipynb #a99432e5
-def _unpaired(labels, a, b, who, level, seed):
-    "`compare_aurocs` where one of the two separates completely, or a class is seen in one patient"
+# %% ../../nbs/evaluate/02_metrics.ipynb #8b2e79ed
+def _unpaired_interval(labels, a, b, who, level):
+    "Difference of two AUROCs and its interval, put together from the two single ones"
     area_a,area_b = auroc(labels, a),auroc(labels, b)
     low_a,high_a = auroc_ci(labels, a, who, level)
     low_b,high_b = auroc_ci(labels, b, who, level)
     difference = area_a - area_b
     below = ((area_a - low_a)**2 + (high_b - area_b)**2)**0.5
     above = ((high_a - area_a)**2 + (area_b - low_b)**2)**0.5
-    return dict(difference=difference, ci=[difference - below, difference + above],
-        p=exchange_test(labels, a, b, who, seed=seed),
+    return difference,[difference - below, difference + above]
+
+# %% ../../nbs/evaluate/02_metrics.ipynb #a99432e5
+def _unpaired(labels, a, b, who, level, seed):
+    "`compare_aurocs` where one of the two separates completely, or a class is seen in one patient"
+    difference,ci = _unpaired_interval(labels, a, b, who, level)
+    return dict(difference=difference, ci=ci, p=exchange_test(labels, a, b, who, seed=seed),
         how='from the single intervals, as if unpaired; p of an exchange test')
+
+# %% ../../nbs/evaluate/02_metrics.ipynb #bf111f67
+def _law_and_name(labels, who):
+    "The law of a difference of AUROCs over its standard error, and the name of its interval"
+    k = len(set(who))
+    if k == len(who): return stats.norm,'DeLong, paired'
+    rarer = min(_patients_of_class(labels, who))
+    return stats.t(rarer - 1),f'DeLong, paired, by {k} patients'
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #d3fdb149
 def _paired(labels, a, b, who, level):
     "`compare_aurocs` by DeLong's covariance"
     areas,covariance = delong(labels, [a, b], who)
-    difference,k = float(areas[0] - areas[1]),len(set(who))
+    difference = float(areas[0] - areas[1])
     standard_error = max(covariance[0,0] + covariance[1,1] - 2*covariance[0,1], 0)**0.5
-    law,how = stats.norm,'DeLong, paired'
-    if k < len(who):
-        rarer = min(_patients_of_class(labels, who))
-        law,how = stats.t(rarer - 1),f'DeLong, paired, by {k} patients'
+    law,how = _law_and_name(labels, who)
     ci = difference + np.array([-1,1])*law.ppf((1+level)/2)*standard_error
     p = float(2*law.sf(abs(difference)/standard_error)) if standard_error > 0 else 1.
     return dict(difference=difference, ci=ci.tolist(), p=p, how=how)
@@ -215,6 +242,12 @@ def sensitivity_at(
     return dict(sensitivity=float((abnormal > threshold).mean()), ci=list(ci), ci_how=ci.how,
         specificity=float((normal <= threshold).mean()), threshold=float(threshold))
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #91b5a925
+def _turned_round(found):
+    "What `sensitivity_at` found, with the classes and the order of the scores turned round"
+    return dict(specificity=found['sensitivity'], ci=found['ci'], ci_how=found['ci_how'],
+        sensitivity=found['specificity'], threshold=-found['threshold'])
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #f163c091
 def specificity_at(
     labels, # int N: 0 normal, 1 abnormal
@@ -223,9 +256,8 @@ def specificity_at(
     patients=None # N names; None: every image is of another patient
 )->dict: # specificity, ci, ci_how, sensitivity reached, threshold; JSON-able
     "Specificity where at least this share of abnormals is flagged: an image at the threshold is"
-    turned = sensitivity_at(1 - np.asarray(labels), -np.asarray(scores, dtype=float), sensitivity, patients)
-    return dict(specificity=turned['sensitivity'], ci=turned['ci'], ci_how=turned['ci_how'],
-        sensitivity=turned['specificity'], threshold=-turned['threshold'])
+    labels,scores = 1 - np.asarray(labels),-np.asarray(scores, dtype=float)
+    return _turned_round(sensitivity_at(labels, scores, sensitivity, patients))
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-037
 def partial_auroc(
@@ -236,6 +268,14 @@ def partial_auroc(
     "McClish-standardised area of the ROC curve up to `max_fpr`"
     return float(roc_auc_score(*two_classes(labels, scores), max_fpr=max_fpr))
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #4252ba3a
+def _highest_f1(labels, scores):
+    "The highest F1 and its threshold"
+    precision,recall,thresholds = precision_recall_curve(labels, scores)
+    f1 = 2*precision*recall/np.maximum(precision + recall, 1e-300)
+    best = int(f1[:-1].argmax())
+    return float(f1[best]),float(thresholds[best])
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-040
 def optimistic_f1(
     labels, # int N: 0 normal, 1 abnormal
@@ -243,17 +283,15 @@ def optimistic_f1(
 )->dict: # f1, threshold (flagged at or above it), floor, optimistic=True; JSON-able
     "The best F1 over all thresholds, chosen on the images that it reports on"
     labels,scores = two_classes(labels, scores)
-    precision,recall,thresholds = precision_recall_curve(labels, scores)
-    f1 = 2*precision*recall/np.maximum(precision + recall, 1e-300)
-    best,prevalence = int(f1[:-1].argmax()),labels.mean()
-    return dict(f1=float(f1[best]), threshold=float(thresholds[best]),
-        floor=float(2*prevalence/(1 + prevalence)), optimistic=True)
+    f1,threshold = _highest_f1(labels, scores)
+    prevalence = labels.mean()
+    return dict(f1=f1, threshold=threshold, floor=float(2*prevalence/(1 + prevalence)), optimistic=True)
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #331539b0
 def confounder_auroc(
     labels, # int N: 0 normal, 1 abnormal
     values, # float N, the quantity of each image
-    patients=None # N names, as in `auroc_ci`
+    patients=None # As in `auroc_ci`
 )->dict: # auroc, auroc_ci, direction; JSON-able
     "AUROC of a quantity in whichever direction separates better"
     area = auroc(labels, values)
@@ -296,6 +334,14 @@ def balance(
     labels = np.asarray(labels)
     return {name: _balance_of(labels, quantities[name].to_numpy(float), pairs, patients) for name in quantities}
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #14a1d88d
+def _auroc_of_pairs(labels, scores, pairs, patients):
+    "AUROC on the images of pairs, its interval and the name of that; where a patient links pairs they count as one"
+    images = pairs.ravel()
+    ci = auroc_ci(labels[images], scores[images], _linked_groups(pairs, patients))
+    return dict(auroc=auroc(labels[images], scores[images]), auroc_ci=list(ci),
+        auroc_ci_how=ci.how.replace('patients', 'groups of linked pairs'))
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #bd8eee33
 def matched_auroc(
     labels, # int N: 0 normal, 1 abnormal
@@ -313,8 +359,5 @@ def matched_auroc(
     found = dict(auroc=None, auroc_ci=None, how=how, quantities=list(quantities), caliper=caliper,
         pairs=len(pairs), abnormals=abnormals, normals=normals, auroc_ci_how=None, balance=None)
     if len(pairs) < 10: return found
-    images = pairs.ravel()
-    ci = auroc_ci(labels[images], scores[images], _linked_groups(pairs, patients))
-    return found | dict(auroc=auroc(labels[images], scores[images]), auroc_ci=list(ci),
-        auroc_ci_how=ci.how.replace('patients', 'groups of linked pairs'),
-        balance=balance(labels, quantities, pairs, patients))
+    found |= _auroc_of_pairs(labels, scores, pairs, patients)
+    return found | dict(balance=balance(labels, quantities, pairs, patients))

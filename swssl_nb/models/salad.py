@@ -20,12 +20,14 @@ from fastai.learner import Learner, Metric, Recorder, ValueMetric
 from fastai.optimizer import OptimWrapper
 from fastcore.basics import patch, store_attr
 from fastcore.foundation import L
+
+# %% ../../nbs/models/15_salad.ipynb #f421d933
 from ..core import InputError, choose_device, set_seeds
+from ..data.cache import PreprocessedImages
 from ..data.cases import Cases
 from ..data.preprocess import Preprocess
 from .augment import Augment
 from .autoencoder import NewAutoencoder, as_input
-from ..data.cache import PreprocessedImages
 from .engine import has_bf16
 from .instance_memory import InstanceMemory, contrast_loss
 from swssl_nb.models.salad_detector import (ImageLoader, SaladHeatmap, SaladModel, SlotScore, encoded_slots,
@@ -47,12 +49,14 @@ class SaladObjective:
         if self.reconstruction in ('l1', 'mse'): return
         raise InputError(f"reconstruction is 'l1' or 'mse', not {self.reconstruction!r}")
 
-    def memory(self,
-        n:int, # Training images
-        dim:int # Length of `z`
-    )->InstanceMemory:
-        "The memory that images find their neighbours in"
-        return InstanceMemory(n, dim, self.neighbours, self.momentum, self.temperature)
+# %% ../../nbs/models/15_salad.ipynb #c710e468
+@patch
+def memory(self:SaladObjective,
+    n:int, # Training images
+    dim:int # Length of `z`
+)->InstanceMemory:
+    "The memory that images find their neighbours in"
+    return InstanceMemory(n, dim, self.neighbours, self.momentum, self.temperature)
 
 # %% ../../nbs/models/15_salad.ipynb #cell-053
 class SaladLoss(nn.Module):
@@ -62,26 +66,40 @@ class SaladLoss(nn.Module):
         objective:SaladObjective=None # The weights, `SaladObjective()` by default
     ):
         super().__init__()
-        self.memory,self.objective = memory,objective or SaladObjective()
+        self.memory = memory
+        self.objective = objective or SaladObjective()
         self.error = dict(l1=F.l1_loss, mse=F.mse_loss)[self.objective.reconstruction]
         self.centre = None # float dim, see `Centre`
-        self.parts = {} # of the last batch, see `LossPart`
+        self.parts = {} # of the last batch
+
+# %% ../../nbs/models/15_salad.ipynb #fb5e0d91
+@patch
+def _reconstruction(self:SaladLoss, redrawn, x, z):
+    "The weighted reconstruction term, and what a table shows of it without the weight"
+    if redrawn is None: return z.new_tensor(0.), z.new_tensor(torch.nan)
+    term = self.error(redrawn, x)
+    return self.objective.w_rec*term, term.detach()
+
+# %% ../../nbs/models/15_salad.ipynb #b9834bda
+@patch
+def _pull(self:SaladLoss, z):
+    "The weighted mean squared distance of `z` to the centre"
+    weight = self.objective.w_svdd
+    return weight*(z - self.centre).square().sum(1).mean() if weight else 0
 
 # %% ../../nbs/models/15_salad.ipynb #491209ee
 @patch
 def forward(self:SaladLoss,
-    pred, # float32 B x 3 x H x W redrawn or None, float32 B x dim embeddings
-    x:torch.Tensor, # float32 B x 3 x H x W, what the network saw
-    index:torch.Tensor # int64 B, which training images they are
+    pred, # Redrawn images like `x` or None, float32 B x dim embeddings
+    x:torch.Tensor, # float32 B x 3 x H x W, the input
+    index:torch.Tensor # int64 B, which training images
 )->torch.Tensor: # Scalar
     "The weighted sum; keeps the parts"
-    (redrawn, z), weights = pred, self.objective
+    redrawn, z = pred
     contrast = contrast_loss(z, index, self.memory)
-    rec = z.new_tensor(0.) if redrawn is None else self.error(redrawn, x)
-    shown = z.new_tensor(torch.nan) if redrawn is None else rec.detach()
+    term, shown = self._reconstruction(redrawn, x, z)
     self.parts = dict(reconstruction=shown, contrast=contrast.detach(), anchors=self.memory.anchors.sum())
-    pull = weights.w_svdd*(z - self.centre).square().sum(1).mean() if weights.w_svdd else 0
-    return weights.w_rec*rec + weights.w_contrast*contrast + pull
+    return term + self.objective.w_contrast*contrast + self._pull(z)
 
 # %% ../../nbs/models/15_salad.ipynb #cell-067
 class ImageViews(Callback):
@@ -92,12 +110,14 @@ class ImageViews(Callback):
         augment:Augment=None # What else may change in a training image; nothing by default
     ): store_attr()
 
-    def before_batch(self):
-        x, index = self.xb[0], self.yb[0]
-        if self.training: x = torch.where(torch.rand(len(x), 1, 1, 1).to(x.device) < self.flip, x.flip(-1), x)
-        if self.training and self.augment: x = self.augment(x)
-        x = as_input(x)
-        self.learn.xb, self.learn.yb = (x,), (x, index)
+# %% ../../nbs/models/15_salad.ipynb #c2596297
+@patch
+def before_batch(self:ImageViews):
+    x, index = self.xb[0], self.yb[0]
+    if self.training: x = torch.where(torch.rand(len(x), 1, 1, 1).to(x.device) < self.flip, x.flip(-1), x)
+    if self.training and self.augment: x = self.augment(x)
+    x = as_input(x)
+    self.learn.xb, self.learn.yb = (x,), (x, index)
 
 # %% ../../nbs/models/15_salad.ipynb #cell-072
 class SaladMemory(Callback):
@@ -121,16 +141,22 @@ class LossPart(Metric):
     @property
     def name(self): return self.part
 
-    def reset(self): self.total,self.n = 0., 0
+    def reset(self):
+        self.total = 0.
+        self.n = 0
 
-    def accumulate(self, learn):
-        n = len(learn.yb[1])
-        self.total,self.n = self.total + learn.loss_func.parts[self.part]*n, self.n + n
+# %% ../../nbs/models/15_salad.ipynb #66211ce4
+@patch
+def accumulate(self:LossPart, learn):
+    n = len(learn.yb[1])
+    self.total = self.total + learn.loss_func.parts[self.part]*n
+    self.n = self.n + n
 
-    @property
-    def value(self): # None without a batch, and of a part that the loss does not have
-        mean = (self.total/self.n).item() if self.n else None
-        return None if mean is None or math.isnan(mean) else mean
+# %% ../../nbs/models/15_salad.ipynb #5df96133
+@patch(as_prop=True)
+def value(self:LossPart): # None without a batch, and of a part that the loss does not have
+    mean = (self.total/self.n).item() if self.n else None
+    return None if mean is None or math.isnan(mean) else mean
 
 # %% ../../nbs/models/15_salad.ipynb #b12bb064
 def _metrics(memory):
@@ -140,22 +166,32 @@ def _metrics(memory):
     parts = [LossPart('reconstruction'), LossPart('contrast')]
     return [*parts, ValueMetric(anchors, 'anchors'), ValueMetric(purity, 'purity')]
 
+# %% ../../nbs/models/15_salad.ipynb #6e029e44
+def _learning_norms(model):
+    "The batch norms whose statistics training moves"
+    return [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d) and layer.training]
+
 # %% ../../nbs/models/15_salad.ipynb #cell-077
 class FreshNorm(Callback):
     "At the end of training, measure the statistics of batch norm anew over the training images"
     def after_fit(self):
         if hasattr(self.learn, 'lr_finder'): return
         self.model.train()
-        norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
-        if not norms: return
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None # a plain mean over the batches
-        device = next(self.model.parameters()).device
-        with torch.no_grad():
-            for x,_ in self.dls.train: self.model(as_input(x.to(device)))
-        for norm,momentum in zip(norms, momenta): norm.momentum = momentum
+        norms = _learning_norms(self.model)
+        if norms: self._measure(norms)
+
+# %% ../../nbs/models/15_salad.ipynb #8e5b8de2
+@patch
+@torch.no_grad()
+def _measure(self:FreshNorm, norms):
+    "Forget the statistics of these norms and take them from all training images"
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    device = next(self.model.parameters()).device
+    for x,_ in self.dls.train: self.model(as_input(x.to(device)))
+    for norm,momentum in zip(norms, momenta): norm.momentum = momentum
 
 # %% ../../nbs/models/15_salad.ipynb #cell-079
 class Centre(Callback):
@@ -172,6 +208,19 @@ class Milestone(Callback):
     def before_epoch(self):
         if self.epoch == self.after: self.opt.set_hyper('lr', self.opt.hypers[-1]['lr']/10)
 
+# %% ../../nbs/models/15_salad.ipynb #8249b874
+def _feature_scale(h):
+    "float32 features: the inverse root mean square of each; one that is nearly always zero stays small"
+    size = h.square().mean(0).sqrt()
+    return 1/(size + 0.01*size.mean())
+
+# %% ../../nbs/models/15_salad.ipynb #495558dd
+def _leading_directions(x, n):
+    "float64 n x features: the n directions in which the rows of x are largest, the largest first"
+    value, u = torch.linalg.eigh((x @ x.T).double())
+    leading = u[:,-n:]/value[-n:].clamp(min=1e-9).sqrt()
+    return (x.T.double() @ leading).flip(1).T
+
 # %% ../../nbs/models/15_salad.ipynb #cell-83
 @torch.no_grad()
 def image_directions(
@@ -179,13 +228,10 @@ def image_directions(
     dim:int=200 # Directions; those beyond N are zero
 )->tuple: # scale float32 features, weight float32 dim x features
     "The inverse root mean square of each feature, and the directions in which the images, so scaled, are largest"
-    size = h.square().mean(0).sqrt()
-    scale = 1/(size + 0.01*size.mean()) # a feature that is nearly always zero stays small
-    x,n = h*scale,min(dim, len(h))
-    value, u = torch.linalg.eigh((x @ x.T).double())
-    leading = u[:,-n:]/value[-n:].clamp(min=1e-9).sqrt()
+    scale = _feature_scale(h)
+    n = min(dim, len(h))
     weight = torch.zeros(dim, h.shape[1])
-    weight[:n] = (x.T.double() @ leading).flip(1).T
+    weight[:n] = _leading_directions(h*scale, n)
     return scale, weight
 
 # %% ../../nbs/models/15_salad.ipynb #e9534ca8
@@ -234,35 +280,50 @@ def _features(self:StartFromImages, net, images):
 # %% ../../nbs/models/15_salad.ipynb #47587972
 class Settle(Callback):
     "Let the embedding rest once the mean cosine of a batch is down to a share of that of all images at first"
-    order,facts = Recorder.order + 1,('spread',) # the epoch at whose end it stops is recorded
+    order = Recorder.order + 1 # the epoch at whose end it stops is recorded
+    facts = ('spread',)
     def __init__(self, spread:float=0.8): self.spread = spread # the share
 
     def before_fit(self):
         memory = self.model.memory
         if memory.first.isnan(): memory.first.copy_(mean_cosine(self.model.encoded(self.learn.images)))
 
-    def after_pred(self):
-        memory = self.model.memory
-        if self.training and mean_cosine(self.pred[1].detach()) <= self.spread*memory.first: memory.settled.fill_(True)
+# %% ../../nbs/models/15_salad.ipynb #fc12302d
+@patch
+def after_pred(self:Settle):
+    memory = self.model.memory
+    if self.training and mean_cosine(self.pred[1].detach()) <= self.spread*memory.first: memory.settled.fill_(True)
 
-    def before_step(self):
-        if not self.model.memory.settled: return
-        net = self.model.net
-        for parameter in [*net.down.parameters(), *net.squeeze.parameters()]: parameter.grad = None
+# %% ../../nbs/models/15_salad.ipynb #e8d35070
+@patch
+def before_step(self:Settle):
+    if not self.model.memory.settled: return
+    net = self.model.net
+    for parameter in [*net.down.parameters(), *net.squeeze.parameters()]: parameter.grad = None
 
-    def after_epoch(self):
-        if self.model.memory.settled and not self.model.net.decoder: raise CancelFitException()
+# %% ../../nbs/models/15_salad.ipynb #5a761a74
+@patch
+def after_epoch(self:Settle):
+    if self.model.memory.settled and not self.model.net.decoder: raise CancelFitException()
+
+# %% ../../nbs/models/15_salad.ipynb #90cd4b3b
+_adam = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True))
+
+# %% ../../nbs/models/15_salad.ipynb #72fc2c8a
+def _loaders(images, bs):
+    "fastai's loaders, to learn from and (never used) to validate on"
+    loaders = [ImageLoader(images, bs=bs, shuffle=shuffle) for shuffle in (True, False)]
+    return DataLoaders(*loaders, device=choose_device())
 
 # %% ../../nbs/models/15_salad.ipynb #81a88f82
 def _learner(net, images, objective, bs, cbs, kwargs):
     "A `Learner` of a network and a new memory, with SALAD's defaults, which `kwargs` may change"
     memory = objective.memory(len(images), net.dim)
-    loaders = [ImageLoader(images, bs=bs, shuffle=shuffle) for shuffle in (True, False)]
-    dls = DataLoaders(*loaders, device=choose_device())
-    adam = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True))
-    defaults = dict(opt_func=adam, lr=1e-4, wd=1e-6, wd_bn_bias=True, metrics=_metrics(memory))
-    learn = Learner(dls, SaladModel(net, memory), SaladLoss(memory, objective), cbs=cbs, **{**defaults, **kwargs})
-    learn.recorder.train_metrics,learn.recorder.valid_metrics = True, False
+    settings = dict(opt_func=_adam, lr=1e-4, wd=1e-6, wd_bn_bias=True, metrics=_metrics(memory))
+    settings.update(kwargs, cbs=cbs)
+    learn = Learner(_loaders(images, bs), SaladModel(net, memory), SaladLoss(memory, objective), **settings)
+    learn.recorder.train_metrics = True
+    learn.recorder.valid_metrics = False
     return learn
 
 # %% ../../nbs/models/15_salad.ipynb #cell-93
@@ -289,6 +350,12 @@ def _network(net, size):
     raise InputError(f'the network is made for images of {net.size} pixels, these have {size}',
         do='make both of one size')
 
+# %% ../../nbs/models/15_salad.ipynb #a33817fa
+def _callbacks(objective, flip, augment, cbs):
+    "What every training of SALAD has, then the user's own callbacks"
+    centre = [Centre()] if objective.w_svdd > 0 else []
+    return [ImageViews(flip, augment), SaladMemory(), FreshNorm(), *centre, *L(cbs)]
+
 # %% ../../nbs/models/15_salad.ipynb #cell-083
 def salad_learner(
     cases:Cases, # Normal images, at least two
@@ -305,17 +372,24 @@ def salad_learner(
     "A fastai `Learner` that trains SALAD on normal images"
     _check_salad(cases, bs)
     set_seeds(seed)
-    preprocess,objective = _square(preprocess),objective or SaladObjective()
+    preprocess = _square(preprocess)
+    objective = objective or SaladObjective()
     net,made = _network(net, preprocess.size[0])
     net.bf16 = has_bf16(choose_device())
     images = PreprocessedImages(cases, preprocess, strict)
-    centre = [Centre()] if objective.w_svdd > 0 else []
-    cbs = [ImageViews(flip, augment), SaladMemory(), FreshNorm(), *centre, *L(kwargs.pop('cbs', None))]
+    cbs = _callbacks(objective, flip, augment, kwargs.pop('cbs', None))
     learn = _learner(net, images, objective, bs, cbs, kwargs)
     learn.images = images
     learn.settings = dict(made, **asdict(objective), bs=bs, flip=flip, seed=seed,
         augment=augment and augment.settings(), preprocess=preprocess.settings())
     return learn
+
+# %% ../../nbs/models/15_salad.ipynb #ec7eb600
+def _check_rounds(rounds, epochs):
+    "`InputError` for rounds or epochs that cannot be"
+    if 0 <= rounds <= 10 and epochs >= 1: return
+    raise InputError(f'rounds={rounds} and epochs={epochs} cannot be trained',
+        do='0 to 10 rounds of at least 1 epoch')
 
 # %% ../../nbs/models/15_salad.ipynb #cell-085
 @patch
@@ -328,9 +402,7 @@ def fit_rounds(self:Learner,
     cbs=None # Further callbacks
 ): # `InputError` for rounds or epochs that cannot be
     "Train round 0 without anchors, then `rounds` rounds in which more and more images are anchors"
-    if not 0 <= rounds <= 10 or epochs < 1:
-        raise InputError(f'rounds={rounds} and epochs={epochs} cannot be trained',
-            do='0 to 10 rounds of at least 1 epoch')
+    _check_rounds(rounds, epochs)
     falling = [] if milestone is None else [Milestone(milestone)]
     self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *falling, *L(cbs)])
 
@@ -339,21 +411,26 @@ def _chosen(settings, *names):
     "The settings of those names that have a value"
     return {name: settings[name] for name in names if settings.get(name) is not None}
 
+# %% ../../nbs/models/15_salad.ipynb #d644216d
 def _by_name(what, name, parts):
     "The part of that name; `InputError` where there is none"
     if name in parts: return parts[name]
     *others,last = (repr(other) for other in parts)
     raise InputError(f"{what} is {', '.join(others)} or {last}, not {name!r}")
 
+# %% ../../nbs/models/15_salad.ipynb #53708635
+def _preprocess(settings):
+    "The `Preprocess` of a recipe"
+    size = settings.get('size') or 256
+    return Preprocess(size, **_chosen(settings, 'equalize', 'fit', 'trim', 'percentiles'))
+
 # %% ../../nbs/models/15_salad.ipynb #cell-95
 def _learner_parts(settings):
     "Keyword arguments of `salad_learner`"
-    size = settings.get('size') or 256
-    preprocess = Preprocess(size, **_chosen(settings, 'equalize', 'fit', 'trim', 'percentiles'))
     net = NewAutoencoder(**_chosen(settings, 'net', 'dim', 'weights', 'stages', 'cells', 'frozen'))
     objective = SaladObjective(**_chosen(settings, 'w_rec', 'w_contrast', 'w_svdd', 'reconstruction'))
     augment = settings.get('augment')
-    return dict(net=net, preprocess=preprocess, objective=objective, cbs=_start_parts(settings),
+    return dict(net=net, preprocess=_preprocess(settings), objective=objective, cbs=_start_parts(settings),
         augment=augment and getattr(Augment, augment)(), **_chosen(settings, 'bs'))
 
 # %% ../../nbs/models/15_salad.ipynb #39bbe768

@@ -82,22 +82,33 @@ def chest_anatomy(
         patient.update(draw(rng))
     return patient
 
+# %% ../../nbs/phantom/01_chest.ipynb #a67d9ebe
+def _lung_sides(
+    patient:AttrDict, # From `chest_anatomy`
+    side:int, # -1 or 1, as in `lung`
+    shrink:float, # As in `lung`
+    peel:float # As in `lung`, cm
+)->dict: # Half axes `left`, `right`, `up` and `down`, cm
+    "How far a lung reaches from its centre"
+    outer = patient.lung_out*shrink - peel
+    inner = 6.2-peel
+    left,right = (outer,inner) if side<0 else (inner,outer)
+    up = (2-patient.apex)*(.4+.6*shrink) - peel
+    return dict(left=left, right=right, up=up, down=23-peel)
+
 # %% ../../nbs/phantom/01_chest.ipynb #cell-043
 def lung(
     view:View, # Where it is projected
     patient:AttrDict, # From `chest_anatomy`
     side:int, # -1 the patient's right, at the left of the image; 1 the left
-    shrink:float=1., # Share of the lung's size that is left, 1 for a healthy lung
+    shrink:float=1., # Share of its size that is left, 1 for a healthy lung
     peel:float=0. # Thickness of a layer taken off it, cm
 )->np.ndarray: # float32 H x W, cm
     "Path through one side of the chest cage, before diaphragm and heart take their share"
-    outer = patient.lung_out*shrink - peel
-    inner = 6.2-peel
-    left,right = (outer,inner) if side<0 else (inner,outer)
-    up = (2-patient.apex)*(.4+.6*shrink) - peel
+    sides = _lung_sides(patient, side, shrink, peel)
     depth = patient.depth*(.6+.4*shrink) - peel
     centre = side*(patient.lung_x-(1-shrink)*2), 2, 0
-    return view.egg(centre, left, right, up, 23-peel, depth, lean=-side*patient.lean)
+    return view.egg(centre, **sides, depth=depth, lean=-side*patient.lean)
 
 # %% ../../nbs/phantom/01_chest.ipynb #cell-045
 def dome(
@@ -111,32 +122,43 @@ def dome(
     wide = patient.lung_out+1
     return view.egg(centre, wide, wide, patient.dome_high, 60, patient.depth+2.5, power=2)
 
+# %% ../../nbs/phantom/01_chest.ipynb #6ed07719
+def _column_width(patient:AttrDict, y)->np.ndarray: # As `y`, cm
+    "Half the width of the column at a height, cm"
+    inlet = .3*np.exp(-np.square((y-patient.apex+2)/3.5))
+    wave = .1*np.sin(y/2.2+patient.waves[0])
+    base = .25*np.clip((y-patient.apex)/20, 0, 1)**2
+    return patient.column*(1+inlet+wave+base)
+
 # %% ../../nbs/phantom/01_chest.ipynb #cell-047
 def column(view:View, patient:AttrDict)->np.ndarray: # float32 H x W, cm
     "Path through the column of great vessels, gullet and spine between the lungs"
     m = view.magnification(2.)
     x0,y0,_ = view.pose((0,0,2.))
     y = view.y/m-y0
-    inlet = .3*np.exp(-np.square((y-patient.apex+2)/3.5))
-    wave = .1*np.sin(y/2.2+patient.waves[0])
-    base = .25*np.clip((y-patient.apex)/20, 0, 1)**2
-    width = patient.column*(1+inlet+wave+base)
     sway = .3*np.sin(y/3.7+patient.waves[1])
-    x = (view.x/m-x0 + (y-y0)*np.tan(np.radians(patient.turn[1])) - sway)/width
+    x = view.x/m-x0 + (y-y0)*np.tan(np.radians(patient.turn[1])) - sway
+    x = x/_column_width(patient, y)
     return (19*np.sqrt(np.maximum(1-x*x,0))).astype(np.float32)
+
+# %% ../../nbs/phantom/01_chest.ipynb #a9ecaf2b
+def _heart(patient):
+    "Ellipsoids: centre (cm), half axes (cm), turn (degrees)"
+    size,x,base = patient.heart, patient.heart_x, patient.dome
+    left_heart = (2.5*size+x, base-2.9, -2), (4.3*size, 6.6*size, 6.8*size), (0, patient.heart_turn, 0)
+    right_heart = (-1.6*size+x, base-3.6, -2), (3*size, 5.6*size, 6.5*size)
+    fat = (1.5*size+x, base+.8, -3), (5.6*size, 2.6, 6)
+    return left_heart, right_heart, fat
 
 # %% ../../nbs/phantom/01_chest.ipynb #cell-050
 def _heart_and_vessels(patient):
     "Ellipsoids: centre (cm), half axes (cm), turn (degrees)"
-    size,x,base,apex,knob = patient.heart, patient.heart_x, patient.dome, patient.apex, patient.knob
-    left_heart = (2.5*size+x, base-2.9, -2), (4.3*size, 6.6*size, 6.8*size), (0, patient.heart_turn, 0)
-    right_heart = (-1.6*size+x, base-3.6, -2), (3*size, 5.6*size, 6.5*size)
-    fat = (1.5*size+x, base+.8, -3), (5.6*size, 2.6, 6)
+    x,apex,knob = patient.heart_x, patient.apex, patient.knob
     aortic_knob = (1.8+x*.3, apex+7.6, 1), (knob, knob*1.15, 4)
     pulmonary_trunk = (2+x*.5, apex+11, -1), (2.1, 3.3, 5), (0,-22,0)
     descending_aorta = (1.4+.5*knob, 4, 5), (1,15,2)
     caval_vein = (-2.1, apex+8, -1), (1.2, 8, 4)
-    return left_heart, right_heart, fat, aortic_knob, pulmonary_trunk, descending_aorta, caval_vein
+    return *_heart(patient), aortic_knob, pulmonary_trunk, descending_aorta, caval_vein
 
 # %% ../../nbs/phantom/01_chest.ipynb #21a6c397
 def mediastinum(view:View, patient:AttrDict)->np.ndarray: # float32 H x W, cm
@@ -154,20 +176,29 @@ def air(view:View, patient:AttrDict)->list: # The right and the left lung, each 
         lungs.append(np.maximum(lung(view,patient,side)-taken, 0))
     return lungs
 
+# %% ../../nbs/phantom/01_chest.ipynb #10ee22af
+def _trunk_width(patient:AttrDict, y)->np.ndarray: # As `y`, cm
+    "Half the width of the body at a height, cm"
+    shoulders = 7/(1+np.exp((y+6)/1.5))
+    waist = .6*np.exp(-np.square((y-10)/6))
+    return patient.lung_x+patient.lung_out+patient.wall + shoulders - waist
+
+# %% ../../nbs/phantom/01_chest.ipynb #f8be6c82
+def _above_shoulders(patient:AttrDict, x, y)->np.ndarray: # H x W, 0 above the shoulders to 1 in the body
+    "How the body rises at the neck and the shoulders; `x` to the side and `y` down, cm"
+    neck = 7.5*np.exp(-np.maximum(x-4.5,0)/2.3)
+    upper = patient.apex-3.2 - neck + .02*np.maximum(x-9,0)**2
+    return np.clip((y-upper)/(7+6*np.exp(-x/5)), 0, 1)
+
 # %% ../../nbs/phantom/01_chest.ipynb #cell-054
 def trunk(view:View, patient:AttrDict)->np.ndarray: # float32 H x W, cm
     "Path through the whole body, lungs included"
     m = view.magnification(0)
     x = np.abs(view.x/m-view.shift[0])
     y = view.y/m-view.shift[1]
-    shoulders = 7/(1+np.exp((y+6)/1.5))
-    waist = .6*np.exp(-np.square((y-10)/6))
-    width = patient.lung_x+patient.lung_out+patient.wall + shoulders - waist
     half_depth = patient.depth+.5*patient.wall+.8
-    body = 2*half_depth*np.sqrt(np.maximum(1-(x/width)**2.5, 0))
-    neck = 7.5*np.exp(-np.maximum(x-4.5,0)/2.3)
-    upper = patient.apex-3.2 - neck + .02*np.maximum(x-9,0)**2
-    rise = np.clip((y-upper)/(7+6*np.exp(-x/5)), 0, 1)
+    body = 2*half_depth*np.sqrt(np.maximum(1-(x/_trunk_width(patient,y))**2.5, 0))
+    rise = _above_shoulders(patient, x, y)
     return (body*np.sqrt(rise*(2-rise))).astype(np.float32)
 
 # %% ../../nbs/phantom/01_chest.ipynb #cell-057
@@ -223,22 +254,31 @@ def _rib_width(patient, y):
     up = max(2-y-2.2,0)/(2-patient.apex)
     return patient.lung_x-patient.lean*up**2 + patient.lung_out*(1-up**2)**.4 + .3
 
+# %% ../../nbs/phantom/01_chest.ipynb #cd3668d1
+def _rib_points(
+    patient:AttrDict, # From `chest_anatomy`
+    pair:int, # As in `rib`
+    angle # float N, about the chest, radians
+)->np.ndarray: # N x 3, cm
+    "Points on the right rib"
+    start = patient.apex+.6+2.3*pair
+    rise = np.where(angle<np.pi/2, .5*np.sin(2*angle), 0)
+    x = -_rib_width(patient,start)*np.sin(angle)**.9
+    y = start + patient.slope*min(1,.6+.12*pair)*(angle/np.pi)**1.5 - rise
+    z = (patient.depth+.4)*min(1,.62+.12*pair)*np.cos(angle)+.3
+    return np.stack([x,y,z], -1)
+
 # %% ../../nbs/phantom/01_chest.ipynb #b9dbf9a2
 def rib(
     patient:AttrDict, # From `chest_anatomy`
     pair:int # 0 for the first pair, up to 9
 )->tuple: # 120 points on the right rib (cm), its outward directions, its half height (cm)
     "The course of a rib"
-    start = patient.apex+.6+2.3*pair
     angle = np.linspace(.02*np.pi, np.pi*_rib_ends[pair], 120)
-    rise = np.where(angle<np.pi/2, .5*np.sin(2*angle), 0)
-    x = -_rib_width(patient,start)*np.sin(angle)**.9
-    y = start + patient.slope*min(1,.6+.12*pair)*(angle/np.pi)**1.5 - rise
-    z = (patient.depth+.4)*min(1,.62+.12*pair)*np.cos(angle)+.3
     radial = np.stack([-np.sin(angle), 0*angle, np.cos(angle)], -1)
     end = np.clip((angle[-1]-angle)/.2, 0, 1)
     high = patient.rib*(.8+.25*np.sin(angle))*np.sqrt(end*(2-end)+.01)
-    return np.stack([x,y,z], -1), radial, high
+    return _rib_points(patient, pair, angle), radial, high
 
 # %% ../../nbs/phantom/01_chest.ipynb #cell-068
 def _both_sides(
@@ -270,6 +310,11 @@ def _vertebral_body(
     borders = .1*flat*np.exp(-np.square((np.abs(x)-.92)/.08))
     return .22*flat*np.sqrt(blunt) + plates + borders
 
+# %% ../../nbs/phantom/01_chest.ipynb #5d4f08ba
+def _vertebra_width(y, t):
+    "Half the width of vertebrae at `y` below the apex of the lungs (cm) and at `t` in the body, cm"
+    return np.clip(1.6+.045*y, 1.35, 2.4)*(1+.12*t**2)
+
 # %% ../../nbs/phantom/01_chest.ipynb #90c37580
 def _vertebral_bodies(view, patient):
     "All vertebral bodies, float32 H x W, attenuation at bone density 1"
@@ -279,7 +324,7 @@ def _vertebral_bodies(view, patient):
     y = view.y/m-view.shift[1]-patient.apex-.9
     t = y/1.175 - 2*np.round(y/_level)
     bend = patient.scoliosis*np.sin((y+patient.apex)/7)
-    width = np.clip(1.6+.045*y, 1.35, 2.4)*(1+.12*t**2)
+    width = _vertebra_width(y, t)
     path = np.zeros((view.size,view.size), np.float32)
     path[:,columns] = _vertebral_body((view.x[:,columns]/m-x0-bend)/width, t)
     return path
@@ -306,19 +351,34 @@ def spine(view:View, patient:AttrDict)->np.ndarray: # float32 H x W, attenuation
             view.ellipsoid(centre, axes, onto=path, weight=weight)
     return patient.bone*path
 
+# %% ../../nbs/phantom/01_chest.ipynb #0eb5c8e4
+def _clavicle(patient):
+    "Of one side: 40 x 3 points and 40 half heights, cm"
+    t = np.linspace(0, 1, 40)
+    y = patient.apex+patient.collar
+    points = [(1.6,y+2.9,-8), (6,y+2.1,-7), (11,y+.3,-2), (16.5,y-.9,1)]
+    high = .52 + .2*np.abs(t-.45)**1.5 + .25*np.exp(-t*9)
+    return CubicSpline([0,.35,.7,1], points)(t), high
+
 # %% ../../nbs/phantom/01_chest.ipynb #cell-073
 def _shoulder_curves(patient):
-    "Clavicle, border and crest of the shoulder blade: 3 x 40 x 3 points on one side, 3 x 40 half heights, cm"
+    "Clavicle, border and crest of one shoulder blade: 3 x 40 x 3 points and 3 x 40 half heights, cm"
     t = np.linspace(0, 1, 40)
     apex,side = patient.apex, patient.lung_x+patient.lung_out
-    clavicle_y = apex+patient.collar
-    clavicle_points = [(1.6,clavicle_y+2.9,-8), (6,clavicle_y+2.1,-7), (11,clavicle_y+.3,-2), (16.5,clavicle_y-.9,1)]
-    border_points = [(side+1.2,apex+.8,7), (side+.2,apex+6,8.5), (side+.6,apex+12,8), (side+4.2,apex+4.2,5)]
-    clavicle = CubicSpline([0,.35,.7,1], clavicle_points)(t)
-    border = CubicSpline([0,.3,.6,1], border_points)(t)
+    points = [(side+1.2,apex+.8,7), (side+.2,apex+6,8.5), (side+.6,apex+12,8), (side+4.2,apex+4.2,5)]
+    border = CubicSpline([0,.3,.6,1], points)(t)
     crest = np.linspace((side-.4,apex+2.6,9), (side+5,apex-.6,5), 40)
-    clavicle_high = .52 + .2*np.abs(t-.45)**1.5 + .25*np.exp(-t*9)
+    clavicle,clavicle_high = _clavicle(patient)
     return np.stack([clavicle,border,crest]), np.stack([clavicle_high, .28+0*t, .35+.25*t])
+
+# %% ../../nbs/phantom/01_chest.ipynb #6d0bdc46
+def _arm_heads(view, patient, onto):
+    "Add the head of both arms to float32 H x W: a dense shell and what is inside it"
+    x,y = patient.lung_x+patient.lung_out+6.2, patient.apex+2.6
+    for sign in (-1,1):
+        for radius,weight in ((2.4,.3), (2.28,-.22)):
+            axes = radius, radius+.1, radius
+            view.ellipsoid((sign*x,y,1), axes, onto=onto, weight=weight)
 
 # %% ../../nbs/phantom/01_chest.ipynb #32fdb06f
 def _arm_bones(view, patient, onto):
@@ -327,10 +387,7 @@ def _arm_bones(view, patient, onto):
     shaft = np.linspace((side+6.4,apex+2.8,1), (side+8.5,apex+20,1), 40)
     high = 1.15*np.sqrt(np.clip(np.linspace(0,1,40)/.08, .02, 1))
     onto += view.tubes(_both_sides(shaft[None]), high, shell=.35, dense=.36, inner=.06)
-    for sign in (-1,1):
-        for radius,weight in ((2.4,.3), (2.28,-.22)):
-            axes = radius, radius+.1, radius
-            view.ellipsoid((sign*(side+6.2),apex+2.6,1), axes, onto=onto, weight=weight)
+    _arm_heads(view, patient, onto)
 
 # %% ../../nbs/phantom/01_chest.ipynb #9667aace
 def girdle(view:View, patient:AttrDict)->np.ndarray: # float32 H x W, attenuation added to that of soft tissue
@@ -341,6 +398,15 @@ def girdle(view:View, patient:AttrDict)->np.ndarray: # float32 H x W, attenuatio
     _arm_bones(view, patient, path)
     return patient.bone*path
 
+# %% ../../nbs/phantom/01_chest.ipynb #e91f33ea
+def _first_branches(patient, n, rng):
+    "Where the first branches begin (n x 3, cm), and where they head (n x 3), on both sides in turn"
+    angle = np.radians(np.linspace(-80,80,n) + rng.normal(0,8,n))
+    side = np.resize([-1,1], n)
+    hilum = np.stack([side*3.1, 0*angle+patient.apex+13.2, 0*angle], -1)
+    roots = hilum + rng.normal(0, (.25,1.1,.8), (n,3))
+    return roots, np.stack([side*np.cos(angle), np.sin(angle), rng.normal(0,.45,n)], -1)
+
 # %% ../../nbs/phantom/01_chest.ipynb #cell-082
 def vessels(
     view:View, # Where it is projected
@@ -349,11 +415,7 @@ def vessels(
 )->np.ndarray: # float32 H x W, cm of blood
     "A tree of arteries and veins in each lung"
     n = 24
-    angle = np.radians(np.linspace(-80,80,n) + rng.normal(0,8,n))
-    side = np.resize([-1,1], n)
-    hilum = np.stack([side*3.1, 0*angle+patient.apex+13.2, 0*angle], -1)
-    roots = hilum + rng.normal(0, (.25,1.1,.8), (n,3))
-    heading = np.stack([side*np.cos(angle), np.sin(angle), rng.normal(0,.45,n)], -1)
+    roots,heading = _first_branches(patient, n, rng)
     radius = .4*patient.hilum*rng.uniform(.75,1.25,n)
     return view.branches(roots, heading, radius, rng.uniform(2,3.4,n), rng)
 
@@ -413,6 +475,14 @@ def place(
     side,row,column = np.unravel_index(rng.choice(enough), room.shape)
     return side, small.x[0,column], small.y[row,0]
 
+# %% ../../nbs/phantom/01_chest.ipynb #bc0c89fd
+def _one_nodule(view, patient, coarse, rng):
+    "Path through one lump, float32 H x W of the view `coarse`, cm"
+    _,x,y = place(view, patient, rng)
+    radius = rng.uniform(.8,1.6)
+    centre = coarse.unpose(x, y, rng.normal(0,2))
+    return coarse.lump(centre, radius, rng, scatter=.28, least=.65)
+
 # %% ../../nbs/phantom/01_chest.ipynb #cell-097
 def nodule(
     view:View, # Where it is projected
@@ -421,27 +491,30 @@ def nodule(
     rng # Random stream of the lesion
 )->tuple: # `delta`, `keep` and `mark`, each H x W of `healthy.coarse`
     "One to three lobulated lumps in the lungs"
-    coarse,room = healthy.coarse, np.maximum(*healthy.air)
+    room = np.maximum(*healthy.air)
     delta = np.zeros_like(room)
     for _ in range(rng.integers(1,4)):
-        _,x,y = place(view, patient, rng)
-        radius = rng.uniform(.8,1.6)
-        centre = coarse.unpose(x, y, rng.normal(0,2))
-        path = coarse.lump(centre, radius, rng, scatter=.28, least=.65)
+        path = _one_nodule(view, patient, healthy.coarse, rng)
         delta += (mu_soft-patient.mu_lung)*np.minimum(path*1.1, room)
     return delta, np.ones_like(delta), delta
+
+# %% ../../nbs/phantom/01_chest.ipynb #ad6a4fd9
+def _fluffy_disc(coarse, spot, radius, stretch, fluff):
+    "A disc about a spot (side, x, y), 1 inside and 0 outside, with an outline that `fluff` (H x W) makes ragged"
+    _,x,y = spot
+    distance = np.hypot((coarse.x-x)/stretch, (coarse.y-y)*stretch)/radius
+    f = np.where(distance<2, np.clip((1.2-distance+.45*fluff)/.8, 0, 1), 0)
+    return f*f*(3-2*f)
 
 # %% ../../nbs/phantom/01_chest.ipynb #cell-099
 def consolidation(view:View, patient:AttrDict, healthy:AttrDict, rng)->tuple: # As in `nodule`
     "A part of a lung with fluid in place of air"
     coarse = healthy.coarse
-    side,x,y = place(view, patient, rng)
+    where = place(view, patient, rng)
     radius,stretch,fill = rng.uniform(2.4,4.6), rng.uniform(.7,1.3), rng.uniform(.3,.6)
     fluff = power_law(rng, coarse.size, 3., view.field, 8, waves=128)
-    distance = np.hypot((coarse.x-x)/stretch, (coarse.y-y)*stretch)/radius
-    f = np.where(distance<2, np.clip((1.2-distance+.45*fluff)/.8, 0, 1), 0)
-    f = f*f*(3-2*f)*fill
-    delta = (mu_soft-patient.mu_lung)*f*healthy.air[side]
+    f = _fluffy_disc(coarse, where, radius, stretch, fluff)*fill
+    delta = (mu_soft-patient.mu_lung)*f*healthy.air[where[0]]
     return delta, 1-f, ndi.gaussian_filter(delta, .4/coarse.pixel)
 
 # %% ../../nbs/phantom/01_chest.ipynb #cell-101

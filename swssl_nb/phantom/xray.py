@@ -86,6 +86,15 @@ def unpose(self:View,
     m = self.magnification(z)
     return self.rotation.T@(np.array([x/m, y/m, z]) - self.shift)
 
+# %% ../../nbs/phantom/00_xray.ipynb #c8942b85
+@patch
+def _seen_from(self:View,
+    centre # x, y, z of a body's centre after `pose`, cm
+)->tuple: # x (1 x W) and y (H x 1), cm
+    "Where the pixels lie from a centre, at its depth"
+    m = self.magnification(centre[2])
+    return self.x/m - centre[0], self.y/m - centre[1]
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-015
 @patch
 def shadow_box(self:View,
@@ -93,9 +102,7 @@ def shadow_box(self:View,
     half # Half the height and half the width of the body, cm
 )->tuple: # Rows and columns, slices; x (1 x W) and y (H x 1) from the centre, at the depth of the body, cm
     "The pixels in the shadow of a body, and where they lie from its centre"
-    m = self.magnification(centre[2])
-    x = self.x/m - centre[0]
-    y = self.y/m - centre[1]
+    x,y = self._seen_from(centre)
     rows = slice(*np.searchsorted(y.ravel(), [-half[0],half[0]]))
     columns = slice(*np.searchsorted(x.ravel(), [-half[1],half[1]]))
     return rows, columns, x[:,columns], y[rows]
@@ -110,6 +117,30 @@ def _inverse_form(
     if np.any(turn): rotation = rotation@rotation_matrix(turn)
     return (rotation*np.square(axes))@rotation.T
 
+# %% ../../nbs/phantom/00_xray.ipynb #391890b6
+def _half_chord(
+    Q, # float32 3 x 3, the quadratic form
+    u, # From the centre to the right, cm
+    v # From the centre downwards, cm
+)->np.ndarray: # Half the length inside, times Q_zz; 0 beside the ellipsoid
+    "The root in the length of a ray inside an ellipsoid"
+    root = (Q[0,2]*u+Q[1,2]*v)**2 - Q[2,2]*(Q[0,0]*u*u + 2*Q[0,1]*u*v + Q[1,1]*v*v - 1)
+    return np.sqrt(np.maximum(root,0))
+
+# %% ../../nbs/phantom/00_xray.ipynb #8a279872
+def _add_ellipsoid(
+    view:View, # Where it is projected
+    centre, # x, y, z after `pose`, cm
+    inverse, # 3 x 3, from `_inverse_form`, cm^2
+    weight:float, # How much of it is added
+    onto # float32 H x W to add it to, in place
+):
+    "Add the length of each ray inside an ellipsoid"
+    Q = np.linalg.inv(inverse).astype(np.float32)
+    half = np.sqrt([inverse[1,1], inverse[0,0]])
+    rows,columns,u,v = view.shadow_box(centre, half)
+    onto[rows,columns] += _half_chord(Q,u,v)*np.float32(2*weight/Q[2,2])
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-016
 @patch
 def ellipsoid(self:View,
@@ -120,13 +151,9 @@ def ellipsoid(self:View,
     weight:float=1. # How much of it is added
 )->np.ndarray: # float32 H x W, cm of each ray inside it
     "Length of each ray inside an ellipsoid"
-    inverse = _inverse_form(self.rotation, axes, turn)
-    Q = np.linalg.inv(inverse).astype(np.float32)
-    half = np.sqrt([inverse[1,1], inverse[0,0]])
-    rows,columns,u,v = self.shadow_box(self.pose(centre), half)
     if onto is None: onto = np.zeros((self.size,self.size), np.float32)
-    root = (Q[0,2]*u+Q[1,2]*v)**2 - Q[2,2]*(Q[0,0]*u*u + 2*Q[0,1]*u*v + Q[1,1]*v*v - 1)
-    onto[rows,columns] += np.sqrt(np.maximum(root,0))*np.float32(2*weight/Q[2,2])
+    inverse = _inverse_form(self.rotation, axes, turn)
+    _add_ellipsoid(self, self.pose(centre), inverse, weight, onto)
     return onto
 
 # %% ../../nbs/phantom/00_xray.ipynb #059421c4
@@ -194,6 +221,44 @@ def _rolled(
     cos,sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return cos*x + sin*y, cos*y - sin*x
 
+# %% ../../nbs/phantom/00_xray.ipynb #d14c1340
+def _lower_and_upper(
+    volume, # S, what is laid down
+    row, # S, position downwards, pixels
+    side:int # Side of the image with its margin, pixels
+)->tuple: # Of the upper and of the lower pixels the start of their row, and their shares
+    "Each volume, divided between the row above it and the row below"
+    to_lower = volume*(row-row.astype(np.int32))
+    return (0, volume-to_lower), (side, to_lower)
+
+# %% ../../nbs/phantom/00_xray.ipynb #c5038093
+def _share_out(
+    volume, # S, what is laid down
+    column, # S, to the right, pixels
+    row, # S, downwards, pixels
+    side:int # Side of the image with its margin, pixels
+)->np.ndarray: # float64 side x side
+    "Add each volume to the four pixels about it by bilinear weights"
+    left = column.astype(np.int32)
+    cell = row.astype(np.int32)*side + left
+    sums = np.zeros(side*side+side+2)
+    for start,share in _lower_and_upper(volume, row, side):
+        _add_pairs(sums[start:], share, cell, column-left, side*side)
+    return sums[:side*side].reshape(side,side)
+
+# %% ../../nbs/phantom/00_xray.ipynb #b7d2e791
+def _add_pairs(
+    sums, # float64, at least `n+1`; added to in place
+    share, # S, what is laid down
+    cell, # int S, the left of its two cells
+    right, # S, the part of it that belongs to the right one
+    n:int # How many cells there are
+):
+    "Add each share to a cell and to the next"
+    to_right = share*right
+    sums[:n] += np.bincount(cell, share-to_right, n)
+    sums[1:1+n] += np.bincount(cell, to_right, n)
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-025
 @patch
 def splat(self:View,
@@ -203,18 +268,9 @@ def splat(self:View,
 )->np.ndarray: # float32 H x W, cm
     "Lay volume elements on the pixels, each shared between its four neighbours"
     side = self.size+2
-    column,row = _pixel_position(x, self.pixel, side), _pixel_position(y, self.pixel, side)
-    left,upper = column.astype(np.int32), row.astype(np.int32)
-    cell = upper*side + left
+    column,row = (_pixel_position(cm, self.pixel, side) for cm in (x,y))
     path = np.ravel(volume)*np.float32(1/self.pixel**2)
-    to_lower = path*(row-upper)
-    to_upper = path-to_lower
-    out = np.zeros(side*side+side+2)
-    for start,share in ((0,to_upper), (side,to_lower)):
-        to_right = share*(column-left)
-        out[start:start+side*side] += np.bincount(cell, share-to_right, side*side)
-        out[start+1:start+1+side*side] += np.bincount(cell, to_right, side*side)
-    return out[:side*side].reshape(side,side)[1:-1,1:-1].astype(np.float32)
+    return _share_out(path, column, row, side)[1:-1,1:-1].astype(np.float32)
 
 # %% ../../nbs/phantom/00_xray.ipynb #46fc24a2
 def _pixel_position(
@@ -225,26 +281,43 @@ def _pixel_position(
     "Position in pixels of what falls on the detector"
     return np.clip(np.ravel(cm)*np.float32(1/pixel) + np.float32(side/2-.5), 0, side-1)
 
+# %% ../../nbs/phantom/00_xray.ipynb #909bd165
+def _between(
+    values, # K x N or K x N x 3, one for each point of each curve
+    curve, # int (S,), the curve of each sample
+    piece, # int (S,), the point before it
+    share # float64 (S,), how far it is on the way to the next point
+)->np.ndarray: # S or S x 3
+    "Values at samples, interpolated between the points of their curves"
+    weight = share if values.ndim==2 else share[:,None]
+    return weight*values[curve,piece+1] + (1-weight)*values[curve,piece]
+
+# %% ../../nbs/phantom/00_xray.ipynb #d0520921
+def _sample_curves(
+    length, # K x N-1, the pieces of each curve, cm
+    pixel:float # cm
+)->tuple: # Of S samples: the curve, the piece, the share of it that lies before them, the length (cm)
+    "Where samples lie, not quite a pixel apart"
+    pieces = length.shape[1]
+    count = pieces*np.ceil(length.max(1)/(.95*pixel)).astype(int)
+    curve = np.repeat(np.arange(len(count)), count)
+    position = _position_on_curve(curve, count)*pieces
+    piece = position.astype(int)
+    return curve, piece, position-piece, length[curve,piece]*pieces/count[curve]
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-028
 @patch
 def along(self:View,
     curves, # K x N x 3, after `pose`, cm
-    *values # K x N (or K x N x 3), whatever goes with the points
-)->tuple: # Points (S x 3, cm), directions (S x 3), lengths (S, cm), then the values: one row a sample
+    *values # K x N or K x N x 3, whatever goes with them
+)->tuple: # Points (S x 3, cm), directions, lengths (S, cm), then the values: one row a sample
     "Samples along curves"
     step = np.diff(curves, axis=1)
-    length = np.linalg.norm(step, axis=-1) + 1e-9
-    pieces = length.shape[1]
-    count = pieces*np.ceil(length.max(1)/(.95*self.pixel)).astype(int)
-    curve = np.repeat(np.arange(len(count)), count)
-    position = _position_on_curve(curve, count)*pieces
-    piece = position.astype(int)
-    share = position-piece
-    def between(value):
-        weight = share if value.ndim==2 else share[:,None]
-        return weight*value[curve,piece+1] + (1-weight)*value[curve,piece]
-    direction = step[curve,piece]/length[curve,piece,None]
-    return between(curves), direction, length[curve,piece]*pieces/count[curve], *map(between, values)
+    long = np.linalg.norm(step, axis=-1) + 1e-9
+    curve,piece,share,length = _sample_curves(long, self.pixel)
+    direction = step[curve,piece]/long[curve,piece,None]
+    points,*values = (_between(each, curve, piece, share) for each in (curves,*values))
+    return points, direction, length, *values
 
 # %% ../../nbs/phantom/00_xray.ipynb #a998fc6a
 def _position_on_curve(
@@ -282,47 +355,79 @@ def _image_normal(
     x,y,_ = direction.T
     return np.stack([-y,x], -1)/(np.hypot(x,y)[:,None]+1e-9)
 
+# %% ../../nbs/phantom/00_xray.ipynb #555e6916
+def _shadow(
+    high, # S half axes along the wall, cm
+    thick, # S half axes across it, cm
+    q, # S, as in `_cross_section`
+    shell:float # Thickness of the cortex, cm
+)->dict: # Half widths and chords of outer and inner ellipse, S each, cm
+    "The shadow of a tube and of what is inside its cortex"
+    width,chord = _cross_section(high, thick, q)
+    high,thick = (np.maximum(axis-shell,1e-3) for axis in (high,thick))
+    inner_width,inner_chord = _cross_section(high, thick, q)
+    return dict(width=width, chord=chord, inner_width=inner_width, inner_chord=inner_chord)
+
+# %% ../../nbs/phantom/00_xray.ipynb #38c1f273
+def _smear(
+    direction, # S x 3, of the tube
+    thick, # S half axes across the wall, cm
+    pixel:float # cm
+)->dict: # `smear`, how far (S, cm); `steep`, whether it matters (bool S)
+    "How far samples are smeared that are seen nearly end on"
+    towards_us = np.abs(direction[:,2])
+    smear = .6*towards_us*thick
+    return dict(smear=smear, steep=(smear>.4*pixel) & (towards_us>.8))
+
+# %% ../../nbs/phantom/00_xray.ipynb #0268c687
+def _projected(
+    view:View, # Where it is projected
+    centre, # S x 3, cm
+    direction # S x 3
+)->dict: # Centre, normal and course in the image, and magnification
+    "How samples along a tube lie in the image"
+    normal = _image_normal(direction)
+    course = np.stack([normal[:,1],-normal[:,0]], -1)
+    return dict(centre=centre, normal=normal, course=course, m=view.magnification(centre[:,2]))
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-031
 def _tube_samples(
     view:View, # Where it is projected
-    points, # K x N x 3 after `pose`, cm
-    high, # K x N half axes along the wall, cm
-    thick, # K x N half axes across it, cm
-    radial, # K x N x 3 directions across it, after the patient is turned
+    tube, # Points after `pose`, then `high`, `thick` and `radial` as in `tubes`
     shell:float # Thickness of the cortex, cm
-)->AttrDict: # Arrays of S samples: centre, normal and course in the image, and the numbers of its cross-section
-    "What each sample along a tube needs to be laid down"
-    centre,direction,length,high,thick,radial = view.along(points, high, thick, radial)
-    normal = _image_normal(direction)
-    q = np.square((radial[:,:2]*normal).sum(-1))
-    m = view.magnification(centre[:,2])
-    width,chord = _cross_section(high, thick, q)
-    inner_width,inner_chord = _cross_section(np.maximum(high-shell,1e-3), np.maximum(thick-shell,1e-3), q)
-    towards_us = np.abs(direction[:,2])
-    smear = .6*towards_us*thick
-    steep = (smear>.4*view.pixel) & (towards_us>.8)
-    strips = _strip_count(width*m, view.pixel)
-    course = np.stack([normal[:,1],-normal[:,0]], -1)
-    return AttrDict(centre=centre, normal=normal, course=course, length=length, m=m, width=width, chord=chord,
-        inner_width=inner_width, inner_chord=inner_chord, smear=smear, steep=steep, strips=strips)
+)->AttrDict: # Arrays of S samples
+    "What each sample along a tube needs"
+    centre,direction,length,high,thick,radial = view.along(*tube)
+    samples = AttrDict(_projected(view, centre, direction), length=length)
+    q = np.square((radial[:,:2]*samples.normal).sum(-1))
+    samples.update(_shadow(high, thick, q, shell))
+    samples.update(_smear(direction, thick, view.pixel))
+    return samples
+
+# %% ../../nbs/phantom/00_xray.ipynb #a5bbb511
+def _inside(
+    samples:AttrDict, # From `_tube_samples`
+    e, # float32 strips x 1, from `_strip_middles`
+    weight:float # How much of it counts
+)->np.ndarray: # float32 strips x S, cm times weight
+    "Chord of the inner ellipse at the middle of each strip"
+    e = e*(samples.width/samples.inner_width).astype(np.float32)
+    return weight*samples.inner_chord.astype(np.float32)*np.sqrt(np.maximum(1-np.square(e), 0))
 
 # %% ../../nbs/phantom/00_xray.ipynb #df405d69
 def _tube_elements(
-    samples:AttrDict, # From `_tube_samples`, those with the same number of strips
-    strips:int, # That number
-    shell:float, # Thickness of the cortex, 0 for a solid tube, cm
-    dense:float, # Weight of the cortex
-    inner:float # Weight of what is inside it
-)->np.ndarray: # float32 strips x S, volume of each element times weight, cm^3
-    "The volume elements of samples along a tube"
-    def single(values): return values.astype(np.float32)
+    samples:AttrDict, # From `_samples_of_kind`
+    strips:int, # Their strips
+    shell:float, # As in `tubes`
+    dense:float, # As in `tubes`
+    inner:float # As in `tubes`
+)->np.ndarray: # float32 strips x S, volume times weight, cm^3
+    "Volume elements of samples along a tube"
     e = _strip_middles(strips)
-    volume = dense*single(samples.chord)*np.sqrt(1-e*e)
-    if shell:
-        inside = np.maximum(1-np.square(e*single(samples.width/samples.inner_width)), 0)
-        volume -= (dense-inner)*single(samples.inner_chord)*np.sqrt(inside)
-    whole = np.float32(np.pi/4/np.sqrt(1-e*e).mean())
-    return whole*volume*single(2*samples.width/strips*samples.length*samples.m*samples.m)
+    volume = dense*samples.chord.astype(np.float32)*np.sqrt(1-e*e)
+    if shell: volume -= _inside(samples, e, dense-inner)
+    base = 2*samples.width/strips*samples.length*samples.m*samples.m
+    return _whole(e)*volume*base.astype(np.float32)
 
 # %% ../../nbs/phantom/00_xray.ipynb #649d0f10
 def _strip_middles(
@@ -331,38 +436,64 @@ def _strip_middles(
     "The middle of each strip, as a share of the half width"
     return ((np.arange(strips, dtype=np.float32)+.5)/strips*2-1)[:,None]
 
+# %% ../../nbs/phantom/00_xray.ipynb #cb0dedcf
+def _whole(
+    e # float32 strips x 1, from `_strip_middles`
+)->np.float32: # About 1
+    "The factor that gives an ellipse sampled in strips its area"
+    return np.float32(np.pi/4/np.sqrt(1-e*e).mean())
+
 # %% ../../nbs/phantom/00_xray.ipynb #ad9f6a9c
 def _element_positions(
     samples:AttrDict, # From `_tube_samples`
-    strips:int, # How many strips their shadow is cut into
+    strips:int, # Strips across their shadow
     slide:int # -1, 0 or 1: where along the course
 )->list: # x and y on the detector, each float32 strips x S, cm
     "Where volume elements fall"
     e = _strip_middles(strips)
     positions = []
-    for axis in (0,1):
-        middle = samples.m*(samples.centre[:,axis] + slide*samples.smear*samples.course[:,axis])
-        aside = samples.m*samples.width*samples.normal[:,axis]
+    for i in (0,1):
+        middle = samples.m*(samples.centre[:,i] + slide*samples.smear*samples.course[:,i])
+        aside = samples.m*samples.width*samples.normal[:,i]
         positions.append(middle.astype(np.float32) + e*aside.astype(np.float32))
     return positions
 
-# %% ../../nbs/phantom/00_xray.ipynb #c6091ea6
-def _tube_group(
+# %% ../../nbs/phantom/00_xray.ipynb #e8668154
+def _samples_of_kind(
     samples:AttrDict, # From `_tube_samples`
     strips:int, # The samples with this number of strips
-    steep:bool, # and those that are seen nearly end on, or those that are not
+    steep:bool # and those that are seen nearly end on, or those that are not
+)->AttrDict: # As `samples`
+    "Samples that are laid down together"
+    chosen = (samples.strips==strips) & (samples.steep==steep)
+    return AttrDict({name: values[chosen] for name,values in samples.items()})
+
+# %% ../../nbs/phantom/00_xray.ipynb #c6091ea6
+def _tube_group(
+    samples:AttrDict, # From `_samples_of_kind`
+    strips:int, # Their number of strips
+    steep:bool, # Whether they are seen nearly end on
     **bone # `shell`, `dense` and `inner`
 )->list: # Rows of x, y (cm) and volume (cm^3), each float32, 1-D
     "The volume elements of samples of one kind"
-    chosen = (samples.strips==strips) & (samples.steep==steep)
-    samples = AttrDict({name: values[chosen] for name,values in samples.items()})
     slides = (-1,0,1) if steep else (0,)
     volume = _tube_elements(samples, strips, **bone)/len(slides)
+    places = [_element_positions(samples, strips, slide) for slide in slides]
+    return [(x.ravel(), y.ravel(), volume.ravel()) for x,y in places]
+
+# %% ../../nbs/phantom/00_xray.ipynb #106a4eb2
+def _lay_down(
+    view:View, # Where it is projected
+    samples:AttrDict, # From `_tube_samples`
+    **bone # `shell`, `dense` and `inner`
+)->np.ndarray: # float32 H x W, cm times weight
+    "Path length through sampled tubes"
+    samples.strips = _strip_count(samples.width*samples.m, view.pixel)
     elements = []
-    for slide in slides:
-        x,y = _element_positions(samples, strips, slide)
-        elements.append((x.ravel(), y.ravel(), volume.ravel()))
-    return elements
+    for strips,steep in set(zip(samples.strips.tolist(), samples.steep.tolist())):
+        chosen = _samples_of_kind(samples, strips, steep)
+        elements += _tube_group(chosen, strips, steep, **bone)
+    return view.splat(*map(np.concatenate, zip(*elements)))
 
 # %% ../../nbs/phantom/00_xray.ipynb #549ac1a6
 @patch
@@ -380,12 +511,8 @@ def tubes(self:View,
     thick = np.broadcast_to(high if thick is None else thick, points.shape[:2])
     high = np.broadcast_to(high, points.shape[:2])
     radial = np.zeros_like(points) if radial is None else radial@self.rotation.T
-    samples = _tube_samples(self, points, high, thick, radial, shell)
-    elements = []
-    for strips,steep in set(zip(samples.strips.tolist(), samples.steep.tolist())):
-        elements += _tube_group(samples, strips, steep, shell=shell, dense=dense, inner=inner)
-    x,y,volume = map(np.concatenate, zip(*elements))
-    return self.splat(x, y, volume)
+    samples = _tube_samples(self, (points,high,thick,radial), shell)
+    return _lay_down(self, samples, shell=shell, dense=dense, inner=inner)
 
 # %% ../../nbs/phantom/00_xray.ipynb #1a1214eb
 def _divide(
@@ -403,6 +530,19 @@ def _divide(
     length = np.repeat(length*.86, 2)*rng.uniform(.7, 1.25, n)
     return roots, heading, radius, length
 
+# %% ../../nbs/phantom/00_xray.ipynb #0c1d8c51
+def _grow(
+    roots, # n x 3, where branches begin, cm
+    heading, # n x 3, the direction in which they go, unit vectors
+    length, # n, cm
+    rng # Random stream
+)->tuple: # Points on each branch, n x 8 x 3, cm; where it heads at its end, n x 3
+    "Bent branches"
+    t = np.linspace(0, 1, 8)[None,:,None]
+    bend = rng.normal(0, .13, heading.shape)*length[:,None]
+    curves = roots[:,None] + heading[:,None]*t*length[:,None,None] + bend[:,None]*t*t
+    return curves, heading + 2*bend/length[:,None]
+
 # %% ../../nbs/phantom/00_xray.ipynb #d62db4be
 @patch
 def branches(self:View,
@@ -415,14 +555,12 @@ def branches(self:View,
 )->np.ndarray: # float32 H x W, cm
     "Path length through branches that divide in two"
     curves,radii = [],[]
-    t = np.linspace(0, 1, 8)[None,:,None]
     for _ in range(generations):
         heading = heading/np.linalg.norm(heading, axis=1, keepdims=True)
-        bend = rng.normal(0, .13, heading.shape)*length[:,None]
-        curves.append(roots[:,None] + heading[:,None]*t*length[:,None,None] + bend[:,None]*t*t)
-        radii.append(radius[:,None]*(1-.22*t[...,0]))
-        end_heading = heading + 2*bend/length[:,None]
-        roots,heading,radius,length = _divide(curves[-1][:,-1], end_heading, radius, length, rng)
+        points,end_heading = _grow(roots, heading, length, rng)
+        curves.append(points)
+        radii.append(radius[:,None]*(1-.22*np.linspace(0, 1, 8)))
+        roots,heading,radius,length = _divide(points[:,-1], end_heading, radius, length, rng)
     return self.tubes(np.concatenate(curves), np.concatenate(radii))
 
 # %% ../../nbs/phantom/00_xray.ipynb #e0ddcd55
@@ -450,6 +588,15 @@ def _fitted(
     fitted[-used:,:used] = spectrum[-used:,:used]
     return fitted
 
+# %% ../../nbs/phantom/00_xray.ipynb #c06b824d
+def _random_waves(
+    rng, # Random stream
+    amplitude # From `_amplitudes`
+)->np.ndarray: # complex64 or complex128, as `amplitude`
+    "Waves of random phase; their field has a standard deviation about 1"
+    real,imaginary = rng.standard_normal((2,*amplitude.shape), np.float32)*amplitude.astype(np.float32)
+    return (real+1j*imaginary)/(2*np.sqrt(np.square(amplitude).sum()))
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-036
 def power_law(
     rng:np.random.Generator, # Random stream
@@ -460,9 +607,7 @@ def power_law(
     waves:int=256 # Side of the lattice of waves
 )->np.ndarray: # float32 size x size, mean 0, standard deviation about 1
     "Random field with power spectrum 1/f^beta"
-    amplitude = _amplitudes(beta, waves, field, longest)
-    real,imaginary = rng.standard_normal((2,*amplitude.shape), np.float32)*amplitude.astype(np.float32)
-    spectrum = (real+1j*imaginary)/(2*np.sqrt(np.square(amplitude).sum()))
+    spectrum = _random_waves(rng, _amplitudes(beta, waves, field, longest))
     return scipy.fft.irfft2(_fitted(spectrum,size), (size,size), norm='forward').astype(np.float32)
 
 # %% ../../nbs/phantom/00_xray.ipynb #cell-125
@@ -543,6 +688,26 @@ def wide_blur(
     between = _interpolation(size, blocks)
     return between@small@between.T
 
+# %% ../../nbs/phantom/00_xray.ipynb #435fe979
+def _quantum_noise(
+    light, # float32 H x W, share of the quanta
+    quanta:float, # In air, per pixel
+    rng # Random stream
+)->np.ndarray: # float32 H x W
+    "What the count of each pixel departs from its mean"
+    return np.sqrt(light/np.float32(quanta))*rng.standard_normal(light.shape, np.float32)
+
+# %% ../../nbs/phantom/00_xray.ipynb #2d486e92
+def _mean_light(
+    attenuation, # float32 H x W, the integral of mu along each ray
+    view:View, # Its pixels
+    settings # From `exposure`
+)->np.ndarray: # float32 H x W, share of the quanta in air
+    "Primary and scattered light, without chance"
+    light = np.minimum(np.exp(-attenuation), np.float32(settings.full))
+    light += np.float32(settings.scatter)*wide_blur(light, settings.spread/view.pixel)
+    return light
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-130
 def expose(
     attenuation, # float32 H x W, the integral of mu along each ray
@@ -551,11 +716,9 @@ def expose(
     rng=None # Random stream of the quanta, None for infinitely many quanta
 )->np.ndarray: # float32 H x W, share of the quanta that a pixel in air would count
     "What the detector counts"
-    light = np.minimum(np.exp(-attenuation), np.float32(settings.full))
-    light += np.float32(settings.scatter)*wide_blur(light, settings.spread/view.pixel)
-    if rng is not None:
-        quanta = settings.quanta*(10*view.pixel)**2
-        light += np.sqrt(light/np.float32(quanta))*rng.standard_normal(light.shape, np.float32)
+    light = _mean_light(attenuation, view, settings)
+    quanta = settings.quanta*(10*view.pixel)**2
+    if rng is not None: light += _quantum_noise(light, quanta, rng)
     return np.maximum(_detector_blur(light, view, settings.f50), np.float32(1e-4))
 
 # %% ../../nbs/phantom/00_xray.ipynb #e400077a
@@ -594,6 +757,17 @@ def _look_up(
     nearest = (x+1)*np.float32(last/3) + np.float32(.5)
     return table.astype(np.float32)[np.clip(nearest, 0, last).astype(np.int32)]
 
+# %% ../../nbs/phantom/00_xray.ipynb #799b1b35
+def _body_range(
+    density, # float H x H
+    settings # From `exposure`
+)->np.ndarray: # float64 (2,), the densities that are shown as `black` and `white`
+    "Two quantiles of the pixels where the body is"
+    every = max(len(density)//128, 1)
+    body = density[::every,::every]
+    body = body[body>.25-np.log(settings.full*(1+settings.scatter))]
+    return np.quantile(body, (settings.low,settings.high))
+
 # %% ../../nbs/phantom/00_xray.ipynb #cell-134
 def develop(
     light, # float32 H x W, from `expose`
@@ -603,9 +777,6 @@ def develop(
     "An image, bright where little came through"
     density = -np.log(light)
     density += np.float32(settings.crisp)*(density-wide_blur(density, 2.5/view.pixel))
-    every = max(view.size//128, 1)
-    body = density[::every,::every]
-    body = body[body>.25-np.log(settings.full*(1+settings.scatter))]
-    low,high = np.quantile(body, (settings.low,settings.high))
+    low,high = _body_range(density, settings)
     contrast = (settings.white-settings.black)/(high-low)
     return _look_up(settings.black + contrast*(density-np.float32(low)), settings)

@@ -45,7 +45,8 @@ def image_digest(
     return hashlib.sha256(str(path).encode()).hexdigest()
 
 # %% ../../nbs/report/01_card.ipynb #89423ea7
-_old_names = dict(films='images', left_out='skipped', prepare='preprocess') # in training.json and detector.json
+# in training.json and detector.json
+_old_names = dict(films='images', left_out='skipped', prepare='preprocess', heat_values='heatmap_values')
 
 def with_new_names(
     record:dict # One of the records of a run folder, from whatever version

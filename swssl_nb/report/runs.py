@@ -14,7 +14,7 @@ from ..data.cases import refuse_shared_patients
 from ..evaluate.calibrate import conformal_rank
 from .card import versions, write_card
 from .targets import writable_folder
-from .records import record_of
+from ..evaluate.records import record_of
 
 # %% ../../nbs/report/05_runs.ipynb #2feddd6a
 run_files = ('detector.json', 'detector.safetensors', 'split.json', 'training.json', 'CARD.md')
