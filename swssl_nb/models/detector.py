@@ -6,7 +6,7 @@
 __all__ = ['run_format', 'migrations', 'Scored', 'one_case', 'Detector', 'migrate']
 
 # %% ../../nbs/models/06_detector.ipynb #cell-003
-import copy, os, sys, time, uuid, warnings
+import copy, sys, time, uuid, warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from .. import __version__
 from ..core import InputError, choose_device, read_json, write_json, written_whole
 from ..data.preprocess import Preprocess
 from ..data.cases import Case, Cases
-from ..data.cache import PreprocessedImages, read_ahead
+from ..data.cache import read_ahead
 
 # %% ../../nbs/models/06_detector.ipynb #2f6d1532
 with warnings.catch_warnings():

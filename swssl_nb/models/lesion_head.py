@@ -10,7 +10,7 @@ import copy
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from fastcore.basics import patch
 from ..core import InputError
-from .scorers import FitTask, NormalStatistics, Scorer, needs_standard_distances
+from .scorers import NormalStatistics, Scorer, needs_standard_distances
 
 # %% ../../nbs/models/08_lesion_head.ipynb #aeec4d9d
 class LesionHead(nn.Module):
