@@ -380,14 +380,16 @@ class BankQuery:
     def __init__(self,
         memory:WindowMemory, # The bank
         h:torch.Tensor, # float B x P x D, features of the images
-        valid_mask:torch.Tensor # bool B x P, windows that count for the image
+        valid_mask:torch.Tensor, # bool B x P, windows that count for the image
+        leave=None # long B, where the images are in the bank: neither they nor others of their patients count
     ):
         self.memory,self.valid_mask = memory,valid_mask
         self.q = memory.compared(h)
+        self.leave = leave
         self.others,self.length = None,None # of whole images, once asked for
 
     @cached_property
-    def _found(self): return self.memory.search(self.q, others=self.others)
+    def _found(self): return self.memory.search(self.q, self.leave, self.others)
 
 # %% ../../nbs/models/04_memory.ipynb #040acb9b
 @patch(as_prop=True)
@@ -408,7 +410,7 @@ def images(self:BankQuery,
     images:ImageMemory # The same as in `ask_images`
 )->torch.Tensor: # float B, distances
     "The distance of the images as wholes"
-    return images.apart(self._found[1], self.length)
+    return images.apart(self._found[1], self.length, self.leave)
 
 # %% ../../nbs/models/04_memory.ipynb #cfbead8f
 def _half_is_enough(x):

@@ -28,7 +28,7 @@ from .memory import patient_groups
 from .objectives import BothObjectives, LesionObjective, Objective, SwsslObjective
 from .objectives import Sampling, Views, WindowModel, example_shape
 from .scorers import ImageDistance, OfficialScore, Scorer, WindowDistance
-from .scorers import FitTask, TopFraction, WindowBatch, pools, weighted_sum
+from .scorers import Committee, FitTask, Pool, TopFraction, WindowBatch, ask_scorers
 from .windows import Grid, blank, to_heatmap
 
 # %% ../../nbs/models/10_swssl.ipynb #937de8af
@@ -161,7 +161,7 @@ class SwsslDetector(Detector):
         encoder:Encoder, # The encoder
         grid:Grid, # Windows of an image
         scorers, # List of `Scorer`, fitted; or not yet, see `fit`
-        pool=None, # Window scores -> image score: `TopFraction()`, their mean, by default
+        pool=None, # `Pool`, from the scores to that of the image: `TopFraction()`, the mean, by default
         features:str='dense', # As in training: `'exact'` or `'dense'`
         engine=None # Engine of the encoder; made when first asked for
     ):
@@ -196,19 +196,35 @@ def fit_scorers(
     encoder, # `Encoder`, or an engine of it
     grid:Grid, # Windows of an image
     features:str='dense', # `'exact'` or `'dense'`
-    model=None # The trained model, whose head a scorer may take
+    model=None, # The trained model, whose head a scorer may take
+    pool:Pool=None # It is fitted, too
 )->list: # The same scorers; `InputError` where they do not go together
     "Fit scorers on normal images, one pass over them"
-    for scorer in scorers: scorer.check(scorers)
+    pool = pool or TopFraction()
+    for one in (*scorers, pool): one.check(scorers)
     groups = patient_groups(images.cases) if hasattr(images, 'cases') else None
     task = FitTask(len(images), grid, encoder.channels, groups, model)
     with torch.inference_mode():
-        for scorer in scorers: scorer.begin(task)
+        for one in (*scorers, pool): one.begin(task)
         for h,valid_mask in _features_of(images, encoder, grid, features):
-            for scorer in scorers: scorer.add(h, valid_mask)
+            for one in (*scorers, pool): one.add(h, valid_mask)
         for scorer in scorers: scorer.finish()
         for scorer in scorers: scorer.bind(scorers)
+        pool.finish(scorers)
     return scorers
+
+# %% ../../nbs/models/10_swssl.ipynb #e1d5fe00
+def _patients(images):
+    "How many patients images are of"
+    return len(patient_groups(images.cases).unique()) if hasattr(images, 'cases') else len(images)
+
+def _pool_for(pool, images):
+    "A copy of `pool`; the mean of the windows where it needs more patients than there are"
+    there = _patients(images)
+    if there >= pool.least: return copy.copy(pool)
+    print(f'a {pool.name} needs normal images of {pool.least} patients, and these are of {there}: '
+        'the score is the mean of the windows and the image scores', flush=True)
+    return TopFraction()
 
 # %% ../../nbs/models/10_swssl.ipynb #03bb3ad7
 @patch
@@ -216,24 +232,18 @@ def fit(self:SwsslDetector,
     images, # Normal images at working size, as `PreprocessedImages`
     model=None # The trained model, whose head a scorer may take
 )->SwsslDetector: # Itself
-    "Fit the scorers on normal images"
-    fit_scorers(self.scorers, images, self.fast, self.grid, self.features, model)
+    "Fit scorers and pool on normal images"
+    self.pool = _pool_for(self.pool, images)
+    fit_scorers(self.scorers, images, self.fast, self.grid, self.features, model, self.pool)
     return self
 
 # %% ../../nbs/models/10_swssl.ipynb #d438fc22
 @patch
 def window_scores(self:SwsslDetector,
     x:torch.Tensor # float32 B x 1 x H x W in [0, 1], preprocessed
-)->WindowBatch: # With `scores`, `counted` and `image_scores`; `InputError` where no window counts
+)->WindowBatch: # After `ask_scorers`; `InputError` where no window counts
     "What the scorers say of the windows, and of the images as wholes"
-    batch = self._windows_of(x.to(next(self.encoder.parameters()).device))
-    for scorer in self.scorers: scorer.ask(batch)
-    batch.scores = weighted_sum(self.scorers, [scorer.window_scores(batch) for scorer in self.scorers])
-    batch.counted = batch.valid_mask & batch.scores.isfinite() # not in place: ONNX has no such thing
-    if not batch.counted.any(1).all():
-        raise InputError('this image has pixels only where every normal image is blank', do='look at the image')
-    batch.official,batch.image_scores = self._image_scores(batch)
-    return batch
+    return ask_scorers(self.scorers, self._windows_of(x.to(next(self.encoder.parameters()).device)))
 
 # %% ../../nbs/models/10_swssl.ipynb #0dada514
 @patch
@@ -244,14 +254,6 @@ def _windows_of(self:SwsslDetector, x):
         raise InputError('every window of this image is blank (all zero)', do='look at the image')
     return WindowBatch(window_features(self.fast, x, self.grid, self.features), valid_mask)
 
-# %% ../../nbs/models/10_swssl.ipynb #fae17718
-@patch
-def _image_scores(self:SwsslDetector, batch):
-    "What stands instead of the pooled scores, and what is added to them; each float B or None"
-    instead = [scorer for scorer in self.scorers if scorer.replaces_pool]
-    added = [scorer for scorer in self.scorers if not scorer.replaces_pool]
-    return tuple(weighted_sum(some, [scorer.image_scores(batch) for scorer in some]) for some in (instead, added))
-
 # %% ../../nbs/models/10_swssl.ipynb #07221770
 @patch
 def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
@@ -259,8 +261,7 @@ def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
 @patch
 def maps_features(self:SwsslDetector, x):
     batch = self.window_scores(x)
-    score = self.pool(batch.scores, batch.counted) if batch.official is None else batch.official
-    if batch.image_scores is not None: score = score + batch.image_scores
+    score = self.pool.image_scores(batch, self.scorers)
     w = batch.counted[...,None].to(batch.h.dtype)
     mean = (batch.h*w).sum(1)/w.sum(1)
     features = mean if self.memory is None else self.memory.compared(mean)
@@ -279,7 +280,7 @@ def state(self:SwsslDetector):
     settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features,
         pool=self.pool.settings(), scorers=scorers)
     arrays = {f'scorers.{i}': scorer.arrays() for i,scorer in enumerate(self.scorers)}
-    parts = dict(encoder=self.encoder.state_dict(), **arrays, engine=_int8_model(self))
+    parts = dict(encoder=self.encoder.state_dict(), **arrays, pool=self.pool.arrays(), engine=_int8_model(self))
     return settings, {f'{part}.{name}': array for part,arrays in parts.items() for name,array in arrays.items()}
 
 # %% ../../nbs/models/10_swssl.ipynb #9dd7079a
@@ -312,8 +313,7 @@ def from_state(cls:SwsslDetector, settings, arrays, preprocess):
     encoder.load_state_dict(_part(arrays, 'encoder'))
     grid,features = Grid(**settings['grid']),settings['features']
     fast = _saved_engine(arrays, encoder, grid, features)
-    pool = dict(settings['pool'])
-    pool = pools[pool.pop('name')](**pool)
+    pool = Pool.from_saved(settings['pool'], _part(arrays, 'pool'))
     return cls(preprocess, encoder, grid, _saved_scorers(settings['scorers'], arrays, grid), pool, features, fast)
 
 # %% ../../nbs/models/10_swssl.ipynb #46dc77e0
@@ -332,7 +332,7 @@ def _wanted_scorers(model, scorers):
 def to_detector(self:WindowModel,
     images:PreprocessedImages, # Normal images
     scorers=None, # List of `Scorer`; by default windows, lesion head where one is trained, and whole image
-    pool=None # Window scores -> image score: `TopFraction()` by default
+    pool=None # `Pool`: `Committee()` by default
 )->SwsslDetector:
     "The detector of the trained encoder and head"
     encoder = copy.deepcopy(self.encoder) # further training must not change the detector
