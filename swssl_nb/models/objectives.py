@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['published_sgd', 'WindowModel', 'projector', 'SwsslModel', 'swssl_loss', 'both_losses', 'SameValidation', 'Views',
-           'example_shape', 'LesionFeatures', 'LesionCrops', 'KeepBest', 'ClipValues', 'FrozenNorm', 'window_loaders',
-           'WholeImages', 'Objective', 'LesionObjective', 'Sampling', 'SwsslObjective', 'BothObjectives']
+           'example_shape', 'ChangedImages', 'LesionCrops', 'KeepBest', 'ClipValues', 'FrozenNorm', 'window_loaders',
+           'Objective', 'LesionObjective', 'Sampling', 'SwsslObjective', 'BothObjectives']
 
 # %% ../../nbs/models/09_objectives.ipynb #8c71ffad
 import copy
@@ -19,6 +19,7 @@ from fastai.learner import Recorder
 from fastai.optimizer import Adam, SGD
 from fastai.torch_core import get_random_states, set_random_states, set_seed
 from fastcore.basics import patch
+from fastprogress.fastprogress import progress_bar
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Subset
 
@@ -29,9 +30,11 @@ from .augment import Augment, invert
 from .encoder import Encoder, window_features
 from .engine import engine
 from .lesion_head import LesionHead, hold_back, lesion_loss
+from .memory import half_is_enough
 from .triples import NativeImages, WindowTriples, training_crop
 from .windows import Grid, window_share
 from ..phantom.lesions import SyntheticLesion
+from ..phantom.mixed_lesions import SyntheticLesions
 
 # %% ../../nbs/models/09_objectives.ipynb #f9cfc9a9
 class WindowModel(nn.Module):
@@ -218,29 +221,48 @@ def example_shape(
     "The shape of what an encoder is given"
     return 1, 1, *(grid.size if features == 'dense' else (grid.window, grid.window))
 
-# %% ../../nbs/models/09_objectives.ipynb #baa05ce2
-class LesionFeatures(Callback):
-    "Turn a batch of images into features of changed images, and what the head shall say of them"
-    order = Views.order + 1
+# %% ../../nbs/models/09_objectives.ipynb #a6bbcdc1
+class ChangedImages:
+    "Features of the windows of changed images, and how foreign each window is; made once, when first asked for"
     def __init__(self,
-        lesion=None # `SyntheticLesion()` by default
+        images, # Sequence of float tensors 1 x H x W, normal images at working size
+        model:WindowModel, # Whose encoder, grid and kind of features are used
+        lesion, # As `SyntheticLesions`
+        draws:int, # Changed images in all; each image is used about equally often
+        seed:int=0 # Of the changes
     ):
-        self.lesion = lesion or SyntheticLesion()
-        self.fast = None # The engine of the encoder
+        self.images,self.model,self.lesion = images,model,lesion
+        self.draws,self.seed = draws if len(images) else 0,seed
+        self.samples = None # (features P x D, shares P) of each, once made
 
-    def before_fit(self):
-        model = self.model
-        if self.fast is not None: return
-        self.fast = model.shared or engine(model.encoder.eval(), example_shape(model.grid, model.features))
+    def __len__(self): return self.draws
 
-# %% ../../nbs/models/09_objectives.ipynb #26450e24
+# %% ../../nbs/models/09_objectives.ipynb #f97c40de
 @patch
-def before_batch(self:LesionFeatures):
+def __getitem__(self:ChangedImages, i):
+    if self.samples is None: self.samples = self._make()
+    h,share = self.samples[i]
+    return h.float(), share
+
+# %% ../../nbs/models/09_objectives.ipynb #469d7ac6
+@patch
+def _change(self:ChangedImages, image, fast):
+    "Features and shares of one image, changed"
     grid,features = self.model.grid,self.model.features
-    x,mask = self.lesion(*self.xb, grid.window)
-    with torch.no_grad(): h = torch.cat([window_features(self.fast, image[None], grid, features) for image in x])
-    self.learn.xb = (h,)
-    self.learn.yb = (window_share(mask, grid),)
+    x,mask = self.lesion(image[None], grid.window)
+    h = window_features(fast, x.to(choose_device()), grid, features)[0].cpu()
+    return h.half() if half_is_enough(h) else h, window_share(mask, grid)[0]
+
+# %% ../../nbs/models/09_objectives.ipynb #d6cacae8
+@patch
+def _make(self:ChangedImages):
+    "All changed images; the random numbers are their own, so that nothing else moves them"
+    model = self.model
+    fast = model.shared or engine(model.encoder.eval(), example_shape(model.grid, model.features))
+    which = np.linspace(0, len(self.images), self.draws, endpoint=False).astype(int)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(self.seed)
+        return [self._change(self.images[i], fast) for i in progress_bar(which, leave=False)]
 
 # %% ../../nbs/models/09_objectives.ipynb #effd4d56
 class LesionCrops(Callback):
@@ -322,15 +344,6 @@ def window_loaders(
     watched = [_loader(samples, _no_batch_of_one(len(samples), bs, each), n_inp) for samples in valid]
     return DataLoaders(learned, *watched, device=choose_device())
 
-# %% ../../nbs/models/09_objectives.ipynb #898a84f3
-class WholeImages:
-    "Each image as a sample by itself"
-    def __init__(self,
-        images # Sequence of float tensors 1 x H x W
-    ): self.images = images
-    def __len__(self): return len(self.images)
-    def __getitem__(self, i): return (self.images[i],)
-
 # %% ../../nbs/models/09_objectives.ipynb #b7e86f72
 class Objective:
     "What learns: its model, batches, loss, callbacks and the defaults of its optimiser"
@@ -371,20 +384,22 @@ def loaders(self:Objective,
 class LesionObjective(Objective):
     "A lesion head learns on the frozen encoder"
     def __init__(self,
-        lesion=None, # `SyntheticLesion()` by default
+        lesion=None, # `SyntheticLesions()` by default, all kinds
         bs:int=16, # Images a batch
         lr:float=1e-3, # Learning rate that `fit` takes by default
         opt_func=Adam, # fastai optimiser
         hold:float=0.1, # Share of the training patients on whom the epoch is chosen, see `hold_back`
-        precision:str='fp32' # Of the frozen encoder: `'fp32'`, or `'int8'`, faster and coarser, see `quantised`
+        precision:str='fp32', # Of the frozen encoder: `'fp32'`, or `'int8'`, faster and coarser, see `quantised`
+        draws:int=800 # Changed images that the head learns from; at most 20 of each image
     ):
         if precision not in ('fp32', 'int8'): raise InputError(f"precision is 'fp32' or 'int8', not {precision!r}")
-        self.lesion,self.hold = lesion,hold
-        self.precision = precision
+        if draws < 1: raise InputError(f'a head cannot learn from {draws} images', do='give draws of 1 or more')
+        self.lesion,self.hold = lesion or SyntheticLesions(),hold
+        self.precision,self.draws = precision,draws
         self.bs,self.lr,self.opt_func = bs,lr,opt_func
 
     def loss_func(self, pred, share): return lesion_loss(pred, share)
-    def callbacks(self): return [SameValidation(), LesionFeatures(self.lesion), KeepBest()]
+    def callbacks(self): return [SameValidation(), KeepBest()]
 
 # %% ../../nbs/models/09_objectives.ipynb #c190766f
 @patch
@@ -414,8 +429,11 @@ def model(self:LesionObjective, encoder, grid, features, images):
 @patch
 def loaders(self:LesionObjective, model, images, watched, seed):
     held = hold_back(patient_keys(images.cases), self.hold, seed)
-    learned,chosen_on = (WholeImages(Subset(images, np.flatnonzero(some))) for some in (~held, held))
-    return window_loaders(learned, [chosen_on, WholeImages(watched)], self.bs, 1, len(model.grid))
+    sets = [Subset(images, np.flatnonzero(~held)), Subset(images, np.flatnonzero(held)), watched]
+    draws = [min(20*len(some), most) for some,most in zip(sets, (self.draws, 100, 100))]
+    learned,*others = (ChangedImages(some, model, self.lesion, n, 3*seed + i)
+        for i,(some,n) in enumerate(zip(sets, draws)))
+    return window_loaders(learned, others, self.bs, 1, len(model.grid))
 
 # %% ../../nbs/models/09_objectives.ipynb #dbebdb92
 @dataclass

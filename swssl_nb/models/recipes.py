@@ -23,7 +23,7 @@ _preprocess = dict(
 _encoder = dict(
     encoder=('tf_efficientnet_lite0', 'timm model'),
     weights=(None, "of the encoder: a file, 'hub' or 'random'"),
-    stages=((-2,-1), 'feature maps of the encoder that are used'),
+    stages=((-3,-2,-1), 'feature maps of the encoder that are used'),
     mean=(0.5, 'of the encoder input, subtracted'),
     std=(0.5, 'of the encoder input, divides'),
     adapt=(0., "share of the images in the encoder's batch-norm statistics, 0 to 1"))
@@ -41,7 +41,10 @@ _learning = dict(
         "what learns: 'lesion' (a head on the frozen encoder), 'swssl' (the encoder, as published) or 'both'"),
     bs=(None, 'images a batch'),
     lr=(None, 'learning rate'),
-    epochs=(None, 'how long to train; lesion 2 to 20 by the number of images, else 1'),
+    epochs=(None, 'how long to train; lesion 8, else 1'),
+    kinds=(('foreign','cloud','basal_fill','nodules','mass','spiculated','calcifications','lucent'),
+        'synthetic lesions that the head learns to see'),
+    draws=(800, 'changed images that the head learns from, at most 20 of each image'),
     hold=(0.1, 'share of the training patients on whom the epoch of the head is chosen'),
     precision=('fp32', "of the frozen encoder: 'fp32' or 'int8'"))
 
@@ -67,7 +70,9 @@ _distance = dict(
     k=(1, 'nearest windows whose distances are averaged'),
     components=(128, 'of the whitening; none compares the features as they are'),
     standardise=(True, 'distances in spreads of normal images'),
-    top_fraction=(1., 'share of the windows that make a score, 0 (the largest) to 1 (the mean)'))
+    distance_stages=(2, "how many of the encoder's last stages are compared"),
+    pool=('committee', "image score: 'committee', or 'top_fraction' of the windows"),
+    top_fraction=(1., "for 'top_fraction': share of the windows, 0 (the largest) to 1 (the mean)"))
 
 # %% ../../nbs/models/13_recipes.ipynb #53db011b
 _other_scorers = dict(
@@ -242,17 +247,18 @@ def _add(name, method, about, **changed):
     recipes[name] = Recipe(name, method, about).change(**changed)
 
 # %% ../../nbs/models/13_recipes.ipynb #08d3a498
+_two_stages = dict(stages=(-2,-1), pool='top_fraction') # the score is the mean of the windows and the image
 _add('swssl+lesion', 'swssl',
-    'windows on a frozen encoder, a head that learns to see foreign regions, and the image as a whole')
+    'windows on a frozen encoder, a head that learns to see synthetic lesions, and the image as a whole')
 _add('swssl', 'swssl',
-    "SWSSL's own objective trains the encoder; scored by windows and the image as a whole", objective='swssl')
+    "SWSSL's own objective trains the encoder; scored by windows and the image as a whole", objective='swssl', **_two_stages)
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
-_paper = dict(objective='swssl', stages=(-1,), components=None, standardise=False, search_radius=0, top_fraction=0.,
-    lesion_score=0., image_distance=0.)
+_paper = dict(objective='swssl', stages=(-1,), components=None, standardise=False, search_radius=0,
+    pool='top_fraction', top_fraction=0., lesion_score=0., image_distance=0.)
 _add('swssl-paper', 'swssl', 'SWSSL as published: plain distances, the largest window', **_paper)
 _add('swssl-official', 'swssl', "the score of SWSSL's official code", **_paper, official_score=True)
-_add('swssl-both', 'swssl', "SWSSL's objective and the lesion head together", objective='both')
+_add('swssl-both', 'swssl', "SWSSL's objective and the lesion head together", objective='both', **_two_stages)
 
 # %% ../../nbs/models/13_recipes.ipynb #2b4ebf1f
 _imagenet = dict(mean=(0.485,0.456,0.406), std=(0.229,0.224,0.225))
@@ -263,8 +269,9 @@ dbt_lr = 5e-6 # where the encoder learns, as published
 
 # %% ../../nbs/models/13_recipes.ipynb #d36eaa9f
 _add('swssl-dbt', 'swssl', "SWSSL's objective, settings for tomosynthesis",
-    **presets['dbt'], objective='swssl', lr=dbt_lr)
-_add('swssl-quick', 'swssl', "SWSSL's objective, small, for a first look", **presets['quick'], objective='swssl')
+    **presets['dbt'], **_two_stages, objective='swssl', lr=dbt_lr)
+_add('swssl-quick', 'swssl', "SWSSL's objective, small, for a first look",
+    **presets['quick'], **_two_stages, objective='swssl')
 
 # %% ../../nbs/models/13_recipes.ipynb #25f95724
 _add('salad-quick', 'salad', 'SALAD in minutes, on a frozen encoder', net='tf_efficientnet_lite0', stages=(-2,-1),

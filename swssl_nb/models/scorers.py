@@ -103,6 +103,7 @@ class WindowBatch:
         self._queries = {}
         self.counted = valid_mask # bool B x P, windows that count for score and heatmap
         self.scores = None # float B x P, window scores; inf where there is nothing to compare with
+        self.names = [] # Of the scorers
         self.window_parts = [] # What each scorer gave for the windows: float B x P, or None
         self.image_parts = [] # What each scorer gave for the images: float B, or None
 
@@ -253,9 +254,10 @@ class WindowDistance(Scorer):
         k:int=1, # Nearest windows whose distances are averaged
         components:int=128, # Of the whitening; None compares the features as they are
         standardise:bool=True, # Give spreads from the mean of normal images at that position
+        stages:int=2, # How many of the encoder's last stages are compared
         weight:float=1. # Of the scores in the sum
     ):
-        self.search_radius,self.k = search_radius,k
+        self.search_radius,self.k,self.stages = search_radius,k,stages
         self.components,self.standardise = components,standardise
         self.weight = weight
         self.normal = None # `NormalStatistics` of each position, once fitted
@@ -274,7 +276,7 @@ def distance_statistics(
 def begin(self:WindowDistance, task):
     options = dict(search_radius=self.search_radius, k=self.k)
     self._builder = MemoryBuilder(task.images, task.grid.cols, task.parts, self.components,
-        groups=task.groups, kind=self.bank, **options)
+        groups=task.groups, kind=self.bank, stages=self.stages, **options)
 
 @patch
 def add(self:WindowDistance, h, valid_mask): self._builder.add(h, valid_mask)
@@ -294,7 +296,7 @@ def window_scores(self:WindowDistance, batch):
 # %% ../../nbs/models/05_scorers.ipynb #30173f3e
 @patch
 def settings(self:WindowDistance):
-    names = 'search_radius','k','components','standardise','weight'
+    names = 'search_radius','k','components','standardise','stages','weight'
     return {name: getattr(self, name) for name in names}
 
 @patch
@@ -391,6 +393,7 @@ def ask_scorers(
 )->WindowBatch: # The same; `InputError` where no window of an image counts
     "What the scorers say of the windows, and of the images as wholes"
     for scorer in scorers: scorer.ask(batch)
+    batch.names = [scorer.name for scorer in scorers]
     batch.window_parts = [scorer.window_scores(batch) for scorer in scorers]
     batch.scores = weighted_sum(scorers, batch.window_parts)
     batch.counted = batch.valid_mask & batch.scores.isfinite() # not in place: ONNX has no such thing
@@ -505,14 +508,13 @@ def check(self:Committee, scorers):
 # %% ../../nbs/models/05_scorers.ipynb #4da01aa5
 @patch
 def names(self:Committee,
-    batch:WindowBatch, # After `ask_scorers`
-    scorers # The same scorers
+    batch:WindowBatch # After `ask_scorers`
 )->list: # E texts
     "What each value is"
     members = []
-    for scorer,windows,image in zip(scorers, batch.window_parts, batch.image_parts):
-        if windows is not None: members += [f'{scorer.name}: local', f'{scorer.name}: diffuse']
-        if image is not None: members.append(f'{scorer.name}: image')
+    for name,windows,image in zip(batch.names, batch.window_parts, batch.image_parts):
+        if windows is not None: members += [f'{name}: local', f'{name}: diffuse']
+        if image is not None: members.append(f'{name}: image')
     return members
 
 # %% ../../nbs/models/05_scorers.ipynb #60c84513
@@ -534,7 +536,12 @@ def standardised(self:Committee, batch): # `WindowBatch` -> float B x E
     return NormalStatistics.from_array(self.normal).standardise(self.evidence(batch))
 
 @patch
-def image_scores(self:Committee, batch, scorers): return self.standardised(batch).logsumexp(1)
+def join(self:Committee, z, batch): # float B x E -> float B
+    local = torch.tensor([name.endswith('local') for name in self.names(batch)], device=z.device)
+    return torch.cat([z[:,local], z[:,~local].mean(1, keepdim=True)], 1).logsumexp(1)
+
+@patch
+def image_scores(self:Committee, batch, scorers): return self.join(self.standardised(batch), batch)
 
 # %% ../../nbs/models/05_scorers.ipynb #c208a387
 @patch
