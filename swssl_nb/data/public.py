@@ -185,7 +185,8 @@ def nih(
 rsna_classes = {'Normal':0, 'Lung Opacity':1, 'No Lung Opacity / Not Normal':1}
 
 # %% ../../nbs/data/07_public.ipynb #44bfebd8
-_rsna_folder,_rsna_info,_rsna_labels = 'stage_2_train_images','stage_2_detailed_class_info.csv','stage_2_train_labels.csv'
+_rsna_folder,_rsna_info = 'stage_2_train_images','stage_2_detailed_class_info.csv'
+_rsna_labels = 'stage_2_train_labels.csv'
 _rsna_mapping = 'pneumonia-challenge-dataset-mappings_2018.json'
 
 # %% ../../nbs/data/07_public.ipynb #7256d83d
@@ -215,7 +216,8 @@ def _rsna_patients(path):
     if not path.exists(): return {}
     try: return {row['subset_img_id']: str(int(row['img_id'].split('_')[0])) for row in read_json(path)}
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError('has no `subset_img_id` and `img_id` like 00000001_000.png', path, 'download it again') from None
+        what = 'has no `subset_img_id` and `img_id` like 00000001_000.png'
+        raise InputError(what, path, 'download it again') from None
 
 # %% ../../nbs/data/07_public.ipynb #27e2d854
 def _rsna_faults(rows, patients):
@@ -233,7 +235,7 @@ def _rsna_faults(rows, patients):
 
 # %% ../../nbs/data/07_public.ipynb #c5cdd936
 def _rsna_facts(path):
-    "View, age and sex by the header, which has 51 for 051Y; empty where the file is broken, to be named when it is read"
+    "View, age and sex by the header, which has 51 for 051Y; empty where the file is broken (named when it is read)"
     try: facts = dicom_facts(path)
     except InputError: return {}
     if facts['age']=='':

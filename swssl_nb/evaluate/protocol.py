@@ -62,7 +62,7 @@ def evaluate(
     checkpoints=(), # `Detector`s among which `valid` decided, to measure what deciding on `cases` would have claimed
     valid=None, # `Cases` for that
     subsets=None, # name -> bool mask over `cases`: parts that get their own AUROC, from the same scores
-    within=() # Columns within whose groups the AUROC is asked for; within the view it is told unasked, where that varies
+    within=() # Columns within whose groups the AUROC is asked for; within the view it is told unasked
 )->Result: # `InputError` without both classes
     "Score the cases once, then compare with their labels"
     localise = localise and _has_lesions(cases)

@@ -88,13 +88,14 @@ def _sorted_places(scores, group):
 def _won_and_all(labels, scores, group, weights):
     "Pairs of one group that the abnormal image wins, and all, of each row of weights (int draws x N)"
     order,begin,end,low,high = _sorted_places(scores, group)
-    weights,sick = weights[:,order],labels[order] == 1
+    weights,is_abnormal = weights[:,order],labels[order] == 1
     normals = np.zeros((len(weights), len(order) + 1), dtype=int)
-    np.cumsum(weights*~sick, axis=1, out=normals[:,1:])
-    before = normals[:,begin[sick]]
-    won = (normals[:,low[sick]] + normals[:,high[sick]])/2 - before
-    both = normals[:,end[sick]] - before
-    return (weights[:,sick]*won).sum(1), (weights[:,sick]*both).sum(1)
+    np.cumsum(weights*~is_abnormal, axis=1, out=normals[:,1:])
+    before = normals[:,begin[is_abnormal]]
+    won = (normals[:,low[is_abnormal]] + normals[:,high[is_abnormal]])/2 - before
+    both = normals[:,end[is_abnormal]] - before
+    weights = weights[:,is_abnormal]
+    return (weights*won).sum(1), (weights*both).sum(1)
 
 # %% ../../nbs/evaluate/07_subgroups.ipynb #6db54b64
 def _newcombe_of_largest(area, labels, group, patients, level):
