@@ -38,7 +38,7 @@ def add_running(
     how.add_argument('--config', metavar='FILE.yaml', help='more options from a file; those typed here win')
 
 # %% ../../nbs/cli/00_arguments.ipynb #2ece3897
-layouts = ('kermany', 'nih', 'mias', 'mura', 'bcs_dbt', 'folder', 'csv', 'phantom')
+layouts = ('kermany', 'nih', 'rsna', 'rsna_bench', 'mias', 'mura', 'bcs_dbt', 'folder', 'csv', 'phantom')
 
 def add_data(
     p # Parser of a command

@@ -6,14 +6,18 @@
 __all__ = ['evaluate', 'report', 'add_evaluate', 'add_report']
 
 # %% ../../nbs/cli/03_evaluate.ipynb #08eec837
+from ..core import InputError
 from .arguments import add_command, add_data, add_running, read_cases
 
 # %% ../../nbs/cli/03_evaluate.ipynb #c5f83ff0
 def _evaluated(args):
     "Detector, result and cases of a run on a data set; the result is printed"
-    from swssl_nb.evaluate.records import evaluate_run
+    from swssl_nb.evaluate.records import evaluate_run, part_of_split
+    if args.part and not args.split: raise InputError('--part without --split', do='name the table of the parts')
     cases = read_cases(args.layout, args.data, args.strict)
-    result, detector, unseen = evaluate_run(args.run, cases, args.device, strict=args.strict)
+    if args.split: cases = part_of_split(cases, args.split, args.part or 'test')
+    within = args.within.split(',') if args.within else ()
+    result, detector, unseen = evaluate_run(args.run, cases, args.device, args.kinds, strict=args.strict, within=within)
     print(result, flush=True)
     return detector, result, unseen
 
@@ -39,11 +43,27 @@ def report(args):
     write_report([result], [detector], cases, target)
     print(target)
 
+# %% ../../nbs/cli/03_evaluate.ipynb #ae5ec8b9
+def _add_part(data):
+    "Which of the images"
+    data.add_argument('--split', metavar='CSV',
+        help='path and split (train, valid or test) of each image: only those of one part are evaluated')
+    data.add_argument('--part', choices=('test', 'valid'), help='of that table (test)')
+
+def _add_groups(p):
+    "How the images are compared"
+    group = p.add_argument_group('groups')
+    group.add_argument('--within', metavar='COLUMN[,COLUMN]',
+        help='also the AUROC within the groups of these columns, weighted by pairs (view is told unasked)')
+    group.add_argument('--kinds', metavar='COLUMN',
+        help='also each kind of abnormal image, as this column has it, against all normal ones')
+
 # %% ../../nbs/cli/03_evaluate.ipynb #5ee2ce7a
 def _add(commands, run, help):
     "A command on a run and a data set"
     p = add_command(commands, run, help)
-    add_data(p)
+    _add_part(add_data(p))
+    _add_groups(p)
     p.add_argument('--run', required=True, metavar='RUN', help='run folder, as train wrote it')
     add_running(p)
     return p

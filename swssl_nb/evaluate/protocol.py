@@ -61,13 +61,15 @@ def evaluate(
     match_on=confounder_names, # Confounders to match images on
     checkpoints=(), # `Detector`s among which `valid` decided, to measure what deciding on `cases` would have claimed
     valid=None, # `Cases` for that
-    subsets=None # name -> bool mask over `cases`: parts that get their own AUROC, from the same scores
+    subsets=None, # name -> bool mask over `cases`: parts that get their own AUROC, from the same scores
+    within=() # Columns within whose groups the AUROC is asked for; within the view it is told unasked
 )->Result: # `InputError` without both classes
     "Score the cases once, then compare with their labels"
     localise = localise and _has_lesions(cases)
     copies = [blind(case) for case in cases[cases.labels >= 0]]
     scored = detector.stream(copies, heatmaps=localise, radiographs=True, strict=strict, progress=progress)
     threshold = None if detector.calibration is None else detector.calibration.threshold
-    result = result_of(detector.method, cases, scored, localise, strict, subgroups, views, match_on, subsets, threshold)
+    result = result_of(detector.method, cases, scored, localise, strict, subgroups, views, match_on, subsets,
+        threshold, within)
     if len(checkpoints): result.figures['optimism']['checkpoint'] = optimism(list(checkpoints), valid, cases)
     return result

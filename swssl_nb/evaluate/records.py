@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['has_official_split', 'split_cases', 'record_of', 'read_record', 'learned_from', 'same_image', 'same_patient',
-           'has_official_test', 'unseen_cases', 'unseen_patients', 'evaluate_run']
+           'has_official_test', 'unseen_cases', 'unseen_patients', 'evaluate_run', 'part_of_split']
 
 # %% ../../nbs/evaluate/13_records.ipynb #1bc39afe
 from pathlib import Path
@@ -15,6 +15,7 @@ from ..data.splits import *
 from ..data.cache import file_sha256
 from ..data.leaks import content_keys
 from ..models.detector import Detector
+from .subgroups import kinds_of
 from .protocol import evaluate
 
 # %% ../../nbs/evaluate/13_records.ipynb #cfcf47ce
@@ -136,6 +137,7 @@ def evaluate_run(
     run, # Run folder, as `train_run` or the command `train` writes it
     cases, # `Cases`, of the same data set or of another
     device=None, # Where to compute, see `choose_device`
+    kinds:str=None, # Column that says what kind an abnormal image is: each against all normal ones, see `kinds_of`
     **kwargs # Passed to `evaluate`
 )->tuple: # `Result`, `Detector`, and the `Cases` that were evaluated; `InputError` where the run has seen all of them
     "Figures of a run on images that it has not seen"
@@ -143,5 +145,17 @@ def evaluate_run(
     detector = Detector.load(run, device=device)
     record = read_record(run)
     unseen = unseen_cases(cases, record)
-    result = evaluate(detector, unseen, subsets=unseen_patients(unseen, record), **kwargs)
+    subsets = unseen_patients(unseen, record) | (kinds_of(unseen, kinds) if kinds else {})
+    result = evaluate(detector, unseen, subsets=subsets, **kwargs)
     return result, detector, unseen
+
+# %% ../../nbs/evaluate/13_records.ipynb #f232e70c
+def part_of_split(
+    cases, # `Cases` of the whole set
+    file, # CSV, as `split_as` takes it
+    part:str='test' # or `valid`
+): # `Cases`, without a column `split`; `InputError` where there are none
+    "The cases that a file puts into one part"
+    some = cases.split_as(file)[part_names.index(part)]
+    if not len(some): raise InputError(f'puts no image into the part {part}', file, 'name another part, or mend it')
+    return Cases(some.table.drop(columns='split', errors='ignore'), some.reader, some.masker, some.name, some.skipped)

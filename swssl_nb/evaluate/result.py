@@ -90,7 +90,7 @@ def _add_columns(
     columns # Further columns for the subgroups
 )->pd.DataFrame: # with `view` and these columns; `InputError` where one has the name of a figure
     "The table with its view and the columns for subgroups"
-    more = {name: known[name].to_numpy() for name in columns if name in known and name not in views}
+    more = {name: known[name].to_numpy() for name in columns if name in known and name != 'view'}
     if clash := set(more) & set(table):
         raise InputError(f'the column {min(clash)} is one of the figures already', do='rename it')
     text = known[[name for name in views if name in known]].fillna('').astype(str)
@@ -133,17 +133,18 @@ def _figures_of(
     kept:Kept, # Of its heatmaps
     sizes:bool, # The compressed size is that of the files
     subgroups, # Columns to break down by
-    match_on # Confounders to match on
+    match_on, # Confounders to match on
+    within=() # Columns within which the AUROC is asked for, beside the view
 )->dict: # JSON-able; `InputError` without a scored image, or with one class only
     "The figures of a table of scored images"
     scored = _scored_rows(table)
     figures = dict(method=method) | _counts(scored) | _score_figures(scored.label, scored.score, scored.patient)
     found = _confounder_figures(scored, sizes)
     matched = matched_figures(scored, match_on)
-    localisation = localisation_figures(kept, table)
-    warnings = [*interval_warnings(figures['auroc_ci'], found), *matched_warnings(matched),
-        *localisation_warnings(localisation)]
-    return figures | dict(confounders=found, matched_auroc=matched, localisation=localisation,
+    localisation,inside = localisation_figures(kept, table),within_figures(scored, within)
+    warnings = [*interval_warnings(figures['auroc_ci'], found), *within_warnings(inside),
+        *matched_warnings(matched), *localisation_warnings(localisation)]
+    return figures | dict(within=inside, confounders=found, matched_auroc=matched, localisation=localisation,
         subgroups=subgroup_figures(scored, subgroups), seconds_per_image=float(scored.seconds.median()),
         skipped=table.loc[table.error.notna(), ['path','error']].to_dict('records'), warnings=warnings)
 
@@ -159,6 +160,7 @@ def result_of(
     match_on=confounder_names, # Confounders to match images on
     subsets=None, # name -> mask, bool of each case: parts that get their own AUROC
     threshold:float=None, # Set beforehand, an image above it is flagged
+    within=(), # Columns within whose groups the AUROC is asked for, beside the view
     checkpoint=None # As `choice_optimism` gives it, where there was a choice
 )->Result: # `InputError` without both classes
     "Compare scores with labels"
@@ -166,12 +168,13 @@ def result_of(
     labels = cases.labels[cases.labels >= 0]
     two_classes(labels, np.zeros(len(labels)))
     masks = {name: mask[order] for name,mask in check_subsets(subsets, len(cases)).items()}
+    within = check_within(within, cases.table)
     table,kept,sizes = _tabulate(cases, scored, localise, strict)
-    columns = [*subgroups, 'volume', 'frame'] if kept.volumes else subgroups
+    columns = [*dict.fromkeys([*subgroups, *within]), *(['volume', 'frame'] if kept.volumes else [])]
     table = _add_columns(table, cases.table.iloc[order], views, columns)
-    figures = _figures_of(method, table, kept, sizes, subgroups, match_on)
+    figures = _figures_of(method, table, kept, sizes, subgroups, match_on, within)
     figures['skipped'] += [dict(path=path, error=why) for path,why in cases.skipped]
-    figures['subsets'] = subset_figures(table, masks)
+    figures['subsets'] = subset_figures(table, masks, within)
     ok = _scored_rows(table)
     figures['optimism'] = dict(threshold=threshold_optimism(ok.label, ok.score, threshold), checkpoint=checkpoint)
     return Result(method, table, figures)
@@ -183,12 +186,17 @@ def _auroc_text(figures): # with auroc and auroc_ci, or None
 def _pointing_text(figures): # with rate and ci, or None
     return '-' if figures is None else rate_text(figures['rate'], figures['ci'])
 
+# %% ../../nbs/evaluate/10_result.ipynb #3b5fe23f
+def _within_cells(within):
+    "A cell for each column within whose groups the AUROC was taken"
+    return {f'within {spelled(column)}': _auroc_text(found) for column,found in within.items()}
+
 # %% ../../nbs/evaluate/10_result.ipynb #a02ad994
 def _method_row(figures):
     "The row of a method"
     found = figures['localisation'] or dict(box_matched_auroc=None, pointing_game=None)
     pointing = found['pointing_game']
-    return {'method': figures['method'], 'AUROC [95 % CI]': _auroc_text(figures),
+    return {'method': figures['method'], 'AUROC [95 % CI]': _auroc_text(figures), **_within_cells(figures['within']),
         'matched': _auroc_text(figures['matched_auroc']), 'box-matched': _auroc_text(found['box_matched_auroc']),
         'pointing game': _pointing_text(pointing),
         'best fixed point': _pointing_text(pointing and pointing['fixed_point']),
@@ -197,7 +205,9 @@ def _method_row(figures):
 # %% ../../nbs/evaluate/10_result.ipynb #3dc78c96
 def _confounder_row(name, figures):
     "The row of a confounder: on all images, on the matched ones, and of brightness in the lesions' boxes"
-    row = {'method': f'{spelled(name)} alone', 'AUROC [95 % CI]': _auroc_text(figures['confounders'][name])}
+    inside = {column: found['confounders'].get(name) for column,found in figures['within'].items()}
+    row = {'method': f'{spelled(name)} alone', 'AUROC [95 % CI]': _auroc_text(figures['confounders'][name]),
+        **_within_cells(inside)}
     balance = (figures['matched_auroc'] or {}).get('balance') or {}
     if name in balance: row['matched'] = rate_text(balance[name]['auroc_after'], balance[name]['auroc_after_ci'])
     boxes = (figures['localisation'] or {}).get('box_matched_auroc')
@@ -213,6 +223,23 @@ def compare_table(
     first = results[0].figures
     return pd.DataFrame(methods + [_confounder_row(name, first) for name in first['confounders']]).fillna('')
 
+# %% ../../nbs/evaluate/10_result.ipynb #603005e7
+def _group_text(name, group):
+    "A group with its numbers"
+    counts = f"{group['normals']} normal, {group['abnormals']} abnormal"
+    return f"{name} {_auroc_text(group)} ({counts})" if group['pairs'] else f'{name} ({counts})'
+
+def _within_line(column, found, least_patients=0):
+    "The groups within which the AUROC was taken, and those that count nothing"
+    listed = {name: group for name,group in found['groups'].items() if group['patients'] >= least_patients}
+    counted = [_group_text(name, group) for name,group in listed.items() if group['pairs']]
+    others = [_group_text(name, group) for name,group in listed.items() if not group['pairs']]
+    parts = [f"  within {spelled(column)}: AUROC {_auroc_text(found)} over {found['pairs']} pairs", ', '.join(counted)]
+    if others: parts.append(f"without pairs, so not counted: {', '.join(others)}")
+    if len(listed) < len(found['groups']): parts.append('groups of too few patients are not listed')
+    if found['auroc'] is not None: parts.append(f"interval by {found['auroc_ci_how']}")
+    return '; '.join(filter(None, parts))
+
 # %% ../../nbs/evaluate/10_result.ipynb #c814ffc8
 def _subset_lines(subsets, least_patients):
     "A line for each named part"
@@ -222,6 +249,7 @@ def _subset_lines(subsets, least_patients):
             lines.append(f'  on {name}: too few patients to be listed')
             continue
         found = 'no AUROC, one class only' if part['auroc'] is None else f'AUROC {_auroc_text(part)}'
+        found += ''.join(f', {name} {text}' for name,text in _within_cells(part['within']).items())
         lines.append(f"  on {name}: {found}; {part['normals']} normal and {part['abnormals']} abnormal images "
             f"of {part['patients']} patients")
     return lines
@@ -282,7 +310,8 @@ def detail_lines(
     least_patients:int=0 # Named parts of fewer patients are counted, without figures
 )->list: # lines
     "The further figures, a line each"
-    lines = [_sensitivity_line(figures), *_subset_lines(figures['subsets'], least_patients)]
+    inside = [_within_line(column, found, least_patients) for column,found in figures['within'].items()]
+    lines = [_sensitivity_line(figures), *inside, *_subset_lines(figures['subsets'], least_patients)]
     if figures['matched_auroc']: lines.append(_matched_line(figures['matched_auroc']))
     if figures['localisation']: lines += _localisation_lines(figures['localisation'])
     return lines + _optimism_lines(figures['optimism'])
@@ -346,6 +375,18 @@ def _draw_roc(ax, result):
     ax.set(xlabel='1 - specificity', ylabel='sensitivity', aspect='equal')
     ax.legend(loc='lower right', fontsize=8, frameon=False)
 
+# %% ../../nbs/evaluate/10_result.ipynb #992ca804
+def _draw_within(ax, within):
+    "Below each row of `_draw_intervals`, the same within the groups of each column"
+    drawn = {column: found for column,found in within.items() if found['auroc'] is not None}
+    for k,(column,found) in enumerate(drawn.items(), 1):
+        rows = np.arange(1 + len(found['confounders'])) + 0.25*k
+        both = [found, *found['confounders'].values()]
+        ax.hlines(rows, *np.transpose([one['auroc_ci'] for one in both]), color=f'C{k}', lw=1.2)
+        ax.plot([one['auroc'] for one in both], rows, 'o', ms=4, mfc='white', color=f'C{k}',
+            label=f'within {spelled(column)}')
+    if drawn: ax.legend(loc='lower right', fontsize=8, frameon=False)
+
 # %% ../../nbs/evaluate/10_result.ipynb #3e5629e3
 def _draw_intervals(ax, result):
     "AUROC and interval of the method and of each confounder, one below the other"
@@ -354,11 +395,13 @@ def _draw_intervals(ax, result):
     for row,found in enumerate(rows.values()):
         ax.plot(found['auroc_ci'], [row,row], color='C0' if row == 0 else '0.5', lw=1.5)
         ax.plot(found['auroc'], row, 'o', ms=4, color='C0' if row == 0 else '0.5')
+    _draw_within(ax, figures['within'])
     ax.axvspan(*figures['auroc_ci'], color='C0', alpha=0.1, lw=0)
     ax.axvline(0.5, color='0.7', lw=0.8)
     ax.set_yticks(range(len(rows)), rows, fontsize=8)
     ax.invert_yaxis()
-    ax.set_xlim(min(0.4, figures['auroc_ci'][0] - 0.02), 1.01)
+    lowest = min(found['auroc_ci'][0] for found in (figures, *figures['within'].values()) if found['auroc'] is not None)
+    ax.set_xlim(min(0.4, lowest - 0.02), 1.01)
     ax.set_xlabel('AUROC, 95 % interval')
 
 # %% ../../nbs/evaluate/10_result.ipynb #8a788550
