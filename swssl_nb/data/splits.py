@@ -57,23 +57,6 @@ def split_by_patient(self:Cases,
     parts = [self[rows.to_numpy()] for rows in (in_train, ~in_train & ~in_test, in_test)]
     return _checked_parts(parts, (1-valid-test, valid, test))
 
-# %% ../../nbs/data/05_splits.ipynb #3a1b4e09
-@patch
-def split_in_halves(self:Cases,
-    by, # Columns of the table that together say what kind an image is, as `['finding', 'view']`
-    seed:int=0 # Another seed, another split
-)->tuple: # (valid, test), each `Cases`; `InputError` where a column is missing
-    "Two halves that share no patient and are alike in what their images are"
-    missing = [column for column in by if column not in self.table]
-    if missing: raise InputError(f'the table of cases has no column {missing[0]!r}', do='name others')
-    kind = self.table[list(by)].astype(str).agg(' '.join, axis=1)
-    kinds = kind.groupby(self.table.patient).agg(lambda own: (' + '.join(sorted(set(own))), len(own)))
-    order = sorted(kinds.index, key=lambda patient: (kinds[patient], _draw(seed, patient)))
-    in_valid = self.table.patient.isin(order[::2]).to_numpy()
-    parts = self[in_valid],self[~in_valid]
-    refuse_shared_patients(*parts, ('valid','test'))
-    return parts
-
 # %% ../../nbs/data/05_splits.ipynb #0f28fb99
 def _official_parts(cases):
     "The official part of each case (object), '' where there is none"
