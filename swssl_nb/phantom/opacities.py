@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['smooth_between_edges', 'Scene', 'clouds', 'LesionKind', 'Cloud', 'BasalFill', 'Lucent']
 
-# %% ../../nbs/phantom/05_opacities.ipynb #888367d8
+# %% ../../nbs/phantom/05_opacities.ipynb #1f355a02
 import math
 from dataclasses import asdict, dataclass
 import numpy as np, torch, torch.nn.functional as F
@@ -15,7 +15,7 @@ from ..core import InputError
 from ..data.body import Body, body_side, find_body
 from .lesions import draw_log_uniform, draw_uniform
 
-# %% ../../nbs/phantom/05_opacities.ipynb #0b692c8b
+# %% ../../nbs/phantom/05_opacities.ipynb #969afd4e
 def smooth_between_edges(
     x:torch.Tensor, # float B x 1 x H x W in [0, 1]
     edge:float=0.1, # A step in grey that counts as an edge
@@ -32,7 +32,7 @@ def smooth_between_edges(
     slope,offset = F.interpolate(lines, x.shape[2:], mode='bilinear', align_corners=False).split(1, 1)
     return slope*F.avg_pool2d(x, 3, 1, 1, count_include_pad=False) + offset
 
-# %% ../../nbs/phantom/05_opacities.ipynb #331f7efd
+# %% ../../nbs/phantom/05_opacities.ipynb #28949319
 class Scene:
     "A batch of images, and what a lesion has to know of them"
     def __init__(self,
@@ -48,7 +48,7 @@ class Scene:
         self.mask = self.body.mask.to(x.device)
         self.tissue = _tissue(self.small, self.body)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #0b3a377a
+# %% ../../nbs/phantom/05_opacities.ipynb #eb14997c
 def _between(sides):
     "What lies between the lungs, bool B x 1 x 64 x 64"
     left,right = sides[:,:1].int(),sides[:,1:].int()
@@ -65,7 +65,7 @@ def _tissue(small, body):
         else: greys.append(grey[mask.to(grey.device)].quantile(0.9))
     return torch.stack(greys).view(-1, 1, 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #c0347dbd
+# %% ../../nbs/phantom/05_opacities.ipynb #fe77ea1e
 @patch
 def __len__(self:Scene): return len(self.x)
 
@@ -79,22 +79,24 @@ def __getitem__(self:Scene,
     for name in ('x','small','surroundings','mask','tissue'): setattr(part, name, getattr(self, name)[which])
     return part
 
-# %% ../../nbs/phantom/05_opacities.ipynb #0c57c83d
+# %% ../../nbs/phantom/05_opacities.ipynb #5738cf90
 @patch
 def veil(self:Scene,
     shape:torch.Tensor, # float B x 1 x H x W in [0, 1]
-    strength:torch.Tensor # float B x 1 x 1 x 1 in [0, 1]
+    strength:torch.Tensor, # float B x 1 x 1 x 1 in [0, 1]
+    target=None # Grey to come nearer to, B x 1 x 1 x 1; soft tissue by default
 )->torch.Tensor: # float B x 1 x H x W, what to add
-    "What brings the surroundings nearer to the grey of soft tissue"
-    return strength*shape*(self.tissue - self.surroundings).clamp(min=0)
+    "What brings the surroundings nearer to a grey that is brighter"
+    target = self.tissue if target is None else target
+    return strength*shape*(target - self.surroundings).clamp(min=0)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #c56c4e27
+# %% ../../nbs/phantom/05_opacities.ipynb #5d0c9ef1
 def _inner(mask, cells):
     "What lies at least so many cells within a small mask, and within the image; float32"
     outside = F.pad(1 - mask.float(), [cells]*4, value=1)
     return 1 - F.max_pool2d(outside, 2*cells + 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #62e8ae85
+# %% ../../nbs/phantom/05_opacities.ipynb #fee1baf1
 @patch
 def places(self:Scene,
     n:int=1, # In each image
@@ -110,7 +112,7 @@ def places(self:Scene,
     columns = cells%body_side + torch.rand(cells.shape)
     return torch.stack([rows*self.size[0], columns*self.size[1]], -1).to(self.x.device)/body_side
 
-# %% ../../nbs/phantom/05_opacities.ipynb #9bdda4d0
+# %% ../../nbs/phantom/05_opacities.ipynb #44c4d770
 @patch
 def numbers(self:Scene,
     low:float,
@@ -121,7 +123,7 @@ def numbers(self:Scene,
     draw = draw_log_uniform if log and low > 0 else draw_uniform
     return draw(len(self), low, high).to(self.x.device)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #2c720545
+# %% ../../nbs/phantom/05_opacities.ipynb #f9932b06
 @patch
 def grid(self:Scene,
     centre # float B x 2, pixels
@@ -131,7 +133,7 @@ def grid(self:Scene,
     columns = torch.arange(self.size[1], device=self.x.device).view(1, 1, 1, -1) + 0.5
     return rows - centre[:,0].view(-1, 1, 1, 1), columns - centre[:,1].view(-1, 1, 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #d6a718a1
+# %% ../../nbs/phantom/05_opacities.ipynb #48fb3179
 def _depth(mask):
     "How deep each cell of a small mask lies inside, negative outside; float32, in cells"
     inside,outside = (ndimage.distance_transform_edt(part) for part in (mask, ~mask))
@@ -149,7 +151,7 @@ def depth(self:Scene,
 @patch
 def enlarge(self:Scene, small): return F.interpolate(small, self.size, mode='bilinear', align_corners=False)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #a7797df8
+# %% ../../nbs/phantom/05_opacities.ipynb #0cdc9958
 def clouds(
     count:int, # Images
     size:tuple, # (H, W), pixels
@@ -166,14 +168,16 @@ def clouds(
     field = field/field.std((1,2,3), keepdim=True)
     return F.interpolate(field.to(device), size, mode='bicubic', align_corners=False)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #6e74e01f
+# %% ../../nbs/phantom/05_opacities.ipynb #d87fc9a4
 class LesionKind:
     "What all kinds of lesions share: ranges that are checked, and settings as plain values"
     fits = ('chest','breast') # Bodies it is found in
     needs_body = False # Whether it follows the outline of a lung
     around = 0. # How far around a change the place counts, in sides of the image
 
-    def settings(self): return {name: list(value) if isinstance(value, tuple) else value for name,value in asdict(self).items()}
+    def settings(self):
+        plain = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name,value in plain.items()}
 
     def __post_init__(self):
         for name,value in asdict(self).items():
@@ -182,7 +186,7 @@ class LesionKind:
             if not 0 <= value[0] <= value[1]:
                 raise InputError(f'{name}={value} is no range', do='give two numbers from 0, the smaller first')
 
-# %% ../../nbs/phantom/05_opacities.ipynb #b4a72ca4
+# %% ../../nbs/phantom/05_opacities.ipynb #e56f820e
 @dataclass
 class Cloud(LesionKind):
     "A cloudy opacity with a soft edge, as of pneumonia"
@@ -193,7 +197,7 @@ class Cloud(LesionKind):
     bronchogram:float=0.5 # Share of the opacities with streaks of air
     fits = ('chest',)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #8ea357de
+# %% ../../nbs/phantom/05_opacities.ipynb #ea3e429c
 @patch
 def add(self:Cloud, scene):
     "What is added, and where it is"
@@ -216,7 +220,7 @@ def _squared_radius(scene, centre, size):
     across = (dx*angle.cos() - dy*angle.sin())/radius_2
     return along**2 + across**2
 
-# %% ../../nbs/phantom/05_opacities.ipynb #db0e1346
+# %% ../../nbs/phantom/05_opacities.ipynb #f5a37cd9
 def _streaks(scene, centre, n=3):
     "Dark tubes that come from the middle of the chest, B x 1 x H x W in [0, 1]"
     height,width = scene.size
@@ -233,7 +237,7 @@ def _streaks(scene, centre, n=3):
         streaks = torch.maximum(streaks, torch.exp(-(across/thick)**2)*(along > 0))
     return streaks
 
-# %% ../../nbs/phantom/05_opacities.ipynb #f07143e5
+# %% ../../nbs/phantom/05_opacities.ipynb #6ab60c18
 def _one_side(scene):
     "A random lung of each image: its small mask, bool B x 64 x 64, and -1 for the image's left, 1 for its right"
     right = torch.rand(len(scene)) < 0.5
@@ -247,18 +251,18 @@ def _extent(masks, axis):
     last = body_side - lines.flip(1).argmax(1)
     return first.view(-1, 1, 1, 1)/body_side, last.view(-1, 1, 1, 1)/body_side
 
-# %% ../../nbs/phantom/05_opacities.ipynb #df48680b
+# %% ../../nbs/phantom/05_opacities.ipynb #992d4713
 @dataclass
 class BasalFill(LesionKind):
     "Fluid that fills the lower part of a lung to a level that rises at the side"
     strength:tuple=(0.6, 1.) # Of the way to the grey of soft tissue
-    size:tuple=(0.15, 0.5) # Height of the level, in heights of the lung
+    size:tuple=(0.12, 0.4) # Height of the level, in heights of the lung
     edge:tuple=(0.01, 0.03) # Softness of the level, in sides of the image
     rise:tuple=(0.15, 0.35) # Of the meniscus at the side, in heights of the lung
     fits = ('chest',)
     needs_body = True
 
-# %% ../../nbs/phantom/05_opacities.ipynb #acc6a820
+# %% ../../nbs/phantom/05_opacities.ipynb #4e24cf26
 @patch
 def add(self:BasalFill, scene):
     "What is added, and where it is"
@@ -268,7 +272,17 @@ def add(self:BasalFill, scene):
     depth = scene.depth(lung)
     depth = scene.enlarge(_towards_heart(depth, sign))
     shape = below*torch.sigmoid((depth + 0.012*scene.side)/(0.006*scene.side))
-    return scene.veil(shape, scene.numbers(*self.strength)), shape
+    return scene.veil(shape, scene.numbers(*self.strength), _under(scene, lung)), shape
+
+def _under(scene, lung, first=4, last=9):
+    "The grey of the belly under a lung, at most that of soft tissue, B x 1 x 1 x 1"
+    greys = []
+    for small,mask,tissue in zip(scene.small[:,0], lung.to(scene.x.device), scene.tissue.flatten()):
+        lowest = body_side - 1 - mask.flip(0).int().argmax(0)[mask.any(0)]
+        rows = torch.cat([lowest + step for step in range(first, last)]).clamp(max=body_side - 1)
+        columns = mask.any(0).nonzero()[:,0].repeat(last - first)
+        greys.append(torch.minimum(small[rows,columns].median(), tissue))
+    return torch.stack(greys).view(-1, 1, 1, 1)
 
 def _towards_heart(depth, sign, cells=3):
     "Depth in a lung that reaches a few cells further down and to the middle than it was found"
@@ -290,7 +304,7 @@ def _meniscus(self, scene, lung, sign):
     rise = scene.numbers(*self.rise)*(lateral**3 + 0.3*(1 - lateral)**3)
     return bottom - (bottom - top)*(scene.numbers(*self.size) + rise)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #1fd09d18
+# %% ../../nbs/phantom/05_opacities.ipynb #6e4b4009
 @dataclass
 class Lucent(LesionKind):
     "Lung markings are missing and it is darker: air beside a lung that has sunk, or a bulla"
@@ -301,7 +315,7 @@ class Lucent(LesionKind):
     fits = ('chest',)
     needs_body = True
 
-# %% ../../nbs/phantom/05_opacities.ipynb #a43d232f
+# %% ../../nbs/phantom/05_opacities.ipynb #f17062d8
 @patch
 def add(self:Lucent, scene):
     "What is added, and where it is"
@@ -319,7 +333,7 @@ def add(self:Lucent, scene):
     strength = scene.numbers(*self.strength)
     return strength*(shape*_darker(scene) + 0.2*line*(scene.tissue - scene.surroundings).clamp(min=0)), shape
 
-# %% ../../nbs/phantom/05_opacities.ipynb #b44dc8f5
+# %% ../../nbs/phantom/05_opacities.ipynb #f71bea55
 def _sunken(scene, depth, lung, sign, share):
     "Depth in a lung that has shrunk towards its root, B x 1 x 64 x 64, pixels"
     (top,bottom),(first,last) = (tuple(part.to(scene.x) for part in _extent(lung, axis)) for axis in (1,2))
@@ -334,7 +348,7 @@ def _sunken(scene, depth, lung, sign, share):
 
 def _darker(scene):
     "What takes the markings away and brings the lung nearer to its darkest grey, B x 1 x H x W"
-    coarse = F.interpolate(F.interpolate(scene.x, (16,16), mode='area'), scene.size, mode='bicubic', align_corners=False)
+    coarse = scene.enlarge(F.avg_pool2d(scene.small, 5, 1, 2, count_include_pad=False))
     fine = F.avg_pool2d(scene.x, 3, 1, 1, count_include_pad=False)
     dark = torch.stack([grey[mask].quantile(0.05) for grey,mask in zip(scene.small, scene.mask)]).view(-1, 1, 1, 1)
     return -0.9*(fine - scene.surroundings) - 0.6*(coarse - 0.7*dark).clamp(min=0)
