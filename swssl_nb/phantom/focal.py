@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Nodules', 'Mass', 'Spiculated', 'Calcifications']
 
-# %% ../../nbs/phantom/06_focal.ipynb #9ea7d559
+# %% ../../nbs/phantom/06_focal.ipynb #ae72f36c
 import math
 from dataclasses import dataclass
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from .opacities import LesionKind, Scene
 
-# %% ../../nbs/phantom/06_focal.ipynb #0b8e0dff
+# %% ../../nbs/phantom/06_focal.ipynb #76c54752
 class _Box:
     "A square around a place in each image, in which a small lesion is drawn"
     def __init__(self,
@@ -38,7 +38,7 @@ class _Box:
             torch.maximum(seen, part, out=seen)
         return canvas
 
-# %% ../../nbs/phantom/06_focal.ipynb #b4b12b19
+# %% ../../nbs/phantom/06_focal.ipynb #bd88c2a2
 def _lump(scene, box, radius, edge, lobes):
     "A round thing with lobes, 1 in its middle and 0 from its edge on, in a box"
     outline = 1
@@ -48,7 +48,7 @@ def _lump(scene, box, radius, edge, lobes):
     inside = 1 - (box.radius/(radius*outline))**2
     return inside.clamp(min=1e-6)**edge*(inside > 0)
 
-# %% ../../nbs/phantom/06_focal.ipynb #379b9023
+# %% ../../nbs/phantom/06_focal.ipynb #8e1b5e70
 @dataclass
 class Nodules(LesionKind):
     "One or several round opacities"
@@ -57,7 +57,7 @@ class Nodules(LesionKind):
     edge:tuple=(0.5, 1.2) # Power of the profile: 0.5 is a ball, more is softer
     count:tuple=(1, 5) # How many
 
-# %% ../../nbs/phantom/06_focal.ipynb #c16f1781
+# %% ../../nbs/phantom/06_focal.ipynb #474213d0
 @patch
 def add(self:Nodules, scene):
     "What is added, and where it is"
@@ -73,7 +73,7 @@ def add(self:Nodules, scene):
         box.paste(one*scene.numbers(*self.strength), veil)
     return scene.veil(veil, 1), shape.sqrt()
 
-# %% ../../nbs/phantom/06_focal.ipynb #4ac826d9
+# %% ../../nbs/phantom/06_focal.ipynb #15bfc920
 @dataclass
 class Mass(LesionKind):
     "One larger opacity with lobes"
@@ -81,7 +81,7 @@ class Mass(LesionKind):
     size:tuple=(0.04, 0.09) # Radius, in sides of the image
     edge:tuple=(0.35, 0.8) # Power of the profile: 0.5 is a ball, more is softer
 
-# %% ../../nbs/phantom/06_focal.ipynb #ca85d323
+# %% ../../nbs/phantom/06_focal.ipynb #fa6c6378
 @patch
 def add(self:Mass, scene):
     "What is added, and where it is"
@@ -90,7 +90,7 @@ def add(self:Mass, scene):
     shape = box.paste(_lump(scene, box, radius, scene.numbers(*self.edge), 0.12), torch.zeros_like(scene.x))
     return scene.veil(shape, scene.numbers(*self.strength)), shape.sqrt()
 
-# %% ../../nbs/phantom/06_focal.ipynb #5027fdd2
+# %% ../../nbs/phantom/06_focal.ipynb #4c5f591d
 @dataclass
 class Spiculated(LesionKind):
     "A mass from which lines radiate"
@@ -100,7 +100,7 @@ class Spiculated(LesionKind):
     lines:tuple=(10, 22) # How many
     around = 0.01
 
-# %% ../../nbs/phantom/06_focal.ipynb #7d80106a
+# %% ../../nbs/phantom/06_focal.ipynb #69cc401d
 @patch
 def add(self:Spiculated, scene):
     "What is added, and where it is"
@@ -127,7 +127,7 @@ def _ray(scene, box, radius):
     thick = (0.1*radius*left).clamp(min=0.6)
     return scene.numbers(0.35, 0.7)*_bell(across/thick)*left.sqrt()
 
-# %% ../../nbs/phantom/06_focal.ipynb #b96845bd
+# %% ../../nbs/phantom/06_focal.ipynb #48bc1b05
 @dataclass
 class Calcifications(LesionKind):
     "A cluster of tiny bright specks"
@@ -137,7 +137,7 @@ class Calcifications(LesionKind):
     count:tuple=(6, 25) # Specks
     around = 0.012
 
-# %% ../../nbs/phantom/06_focal.ipynb #ccfa54a7
+# %% ../../nbs/phantom/06_focal.ipynb #9993f6cd
 @patch
 def add(self:Calcifications, scene):
     "What is added, and where it is"

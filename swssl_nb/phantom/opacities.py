@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['smooth_between_edges', 'Scene', 'clouds', 'LesionKind', 'Cloud', 'BasalFill', 'Lucent']
 
-# %% ../../nbs/phantom/05_opacities.ipynb #1f355a02
+# %% ../../nbs/phantom/05_opacities.ipynb #33b3a211
 import math
 from dataclasses import asdict, dataclass
 import numpy as np, torch, torch.nn.functional as F
@@ -15,7 +15,7 @@ from ..core import InputError
 from ..data.body import Body, body_side, find_body
 from .lesions import draw_log_uniform, draw_uniform
 
-# %% ../../nbs/phantom/05_opacities.ipynb #969afd4e
+# %% ../../nbs/phantom/05_opacities.ipynb #e463c186
 def smooth_between_edges(
     x:torch.Tensor, # float B x 1 x H x W in [0, 1]
     edge:float=0.1, # A step in grey that counts as an edge
@@ -32,7 +32,7 @@ def smooth_between_edges(
     slope,offset = F.interpolate(lines, x.shape[2:], mode='bilinear', align_corners=False).split(1, 1)
     return slope*F.avg_pool2d(x, 3, 1, 1, count_include_pad=False) + offset
 
-# %% ../../nbs/phantom/05_opacities.ipynb #28949319
+# %% ../../nbs/phantom/05_opacities.ipynb #805ccb65
 class Scene:
     "A batch of images, and what a lesion has to know of them"
     def __init__(self,
@@ -48,7 +48,7 @@ class Scene:
         self.mask = self.body.mask.to(x.device)
         self.tissue = _tissue(self.small, self.body)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #eb14997c
+# %% ../../nbs/phantom/05_opacities.ipynb #c7909104
 def _between(sides):
     "What lies between the lungs, bool B x 1 x 64 x 64"
     left,right = sides[:,:1].int(),sides[:,1:].int()
@@ -65,7 +65,7 @@ def _tissue(small, body):
         else: greys.append(grey[mask.to(grey.device)].quantile(0.9))
     return torch.stack(greys).view(-1, 1, 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #fe77ea1e
+# %% ../../nbs/phantom/05_opacities.ipynb #ffbfcec1
 @patch
 def __len__(self:Scene): return len(self.x)
 
@@ -79,7 +79,7 @@ def __getitem__(self:Scene,
     for name in ('x','small','surroundings','mask','tissue'): setattr(part, name, getattr(self, name)[which])
     return part
 
-# %% ../../nbs/phantom/05_opacities.ipynb #5738cf90
+# %% ../../nbs/phantom/05_opacities.ipynb #408d5d5c
 @patch
 def veil(self:Scene,
     shape:torch.Tensor, # float B x 1 x H x W in [0, 1]
@@ -90,13 +90,13 @@ def veil(self:Scene,
     target = self.tissue if target is None else target
     return strength*shape*(target - self.surroundings).clamp(min=0)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #5d0c9ef1
+# %% ../../nbs/phantom/05_opacities.ipynb #6850421c
 def _inner(mask, cells):
     "What lies at least so many cells within a small mask, and within the image; float32"
     outside = F.pad(1 - mask.float(), [cells]*4, value=1)
     return 1 - F.max_pool2d(outside, 2*cells + 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #fee1baf1
+# %% ../../nbs/phantom/05_opacities.ipynb #106bb1ef
 @patch
 def places(self:Scene,
     n:int=1, # In each image
@@ -112,7 +112,7 @@ def places(self:Scene,
     columns = cells%body_side + torch.rand(cells.shape)
     return torch.stack([rows*self.size[0], columns*self.size[1]], -1).to(self.x.device)/body_side
 
-# %% ../../nbs/phantom/05_opacities.ipynb #44c4d770
+# %% ../../nbs/phantom/05_opacities.ipynb #5351833d
 @patch
 def numbers(self:Scene,
     low:float,
@@ -123,7 +123,7 @@ def numbers(self:Scene,
     draw = draw_log_uniform if log and low > 0 else draw_uniform
     return draw(len(self), low, high).to(self.x.device)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #f9932b06
+# %% ../../nbs/phantom/05_opacities.ipynb #cd1fca64
 @patch
 def grid(self:Scene,
     centre # float B x 2, pixels
@@ -133,7 +133,7 @@ def grid(self:Scene,
     columns = torch.arange(self.size[1], device=self.x.device).view(1, 1, 1, -1) + 0.5
     return rows - centre[:,0].view(-1, 1, 1, 1), columns - centre[:,1].view(-1, 1, 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #48fb3179
+# %% ../../nbs/phantom/05_opacities.ipynb #e18408ed
 def _depth(mask):
     "How deep each cell of a small mask lies inside, negative outside; float32, in cells"
     inside,outside = (ndimage.distance_transform_edt(part) for part in (mask, ~mask))
@@ -151,7 +151,7 @@ def depth(self:Scene,
 @patch
 def enlarge(self:Scene, small): return F.interpolate(small, self.size, mode='bilinear', align_corners=False)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #0cdc9958
+# %% ../../nbs/phantom/05_opacities.ipynb #0183403f
 def clouds(
     count:int, # Images
     size:tuple, # (H, W), pixels
@@ -168,7 +168,7 @@ def clouds(
     field = field/field.std((1,2,3), keepdim=True)
     return F.interpolate(field.to(device), size, mode='bicubic', align_corners=False)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #d87fc9a4
+# %% ../../nbs/phantom/05_opacities.ipynb #8ceee93d
 class LesionKind:
     "What all kinds of lesions share: ranges that are checked, and settings as plain values"
     fits = ('chest','breast') # Bodies it is found in
@@ -186,7 +186,7 @@ class LesionKind:
             if not 0 <= value[0] <= value[1]:
                 raise InputError(f'{name}={value} is no range', do='give two numbers from 0, the smaller first')
 
-# %% ../../nbs/phantom/05_opacities.ipynb #e56f820e
+# %% ../../nbs/phantom/05_opacities.ipynb #df82dba7
 @dataclass
 class Cloud(LesionKind):
     "A cloudy opacity with a soft edge, as of pneumonia"
@@ -197,7 +197,7 @@ class Cloud(LesionKind):
     bronchogram:float=0.5 # Share of the opacities with streaks of air
     fits = ('chest',)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #ea3e429c
+# %% ../../nbs/phantom/05_opacities.ipynb #940f3932
 @patch
 def add(self:Cloud, scene):
     "What is added, and where it is"
@@ -220,7 +220,7 @@ def _squared_radius(scene, centre, size):
     across = (dx*angle.cos() - dy*angle.sin())/radius_2
     return along**2 + across**2
 
-# %% ../../nbs/phantom/05_opacities.ipynb #f5a37cd9
+# %% ../../nbs/phantom/05_opacities.ipynb #43c6ff87
 def _streaks(scene, centre, n=3):
     "Dark tubes that come from the middle of the chest, B x 1 x H x W in [0, 1]"
     height,width = scene.size
@@ -237,7 +237,7 @@ def _streaks(scene, centre, n=3):
         streaks = torch.maximum(streaks, torch.exp(-(across/thick)**2)*(along > 0))
     return streaks
 
-# %% ../../nbs/phantom/05_opacities.ipynb #6ab60c18
+# %% ../../nbs/phantom/05_opacities.ipynb #1f8c2258
 def _one_side(scene):
     "A random lung of each image: its small mask, bool B x 64 x 64, and -1 for the image's left, 1 for its right"
     right = torch.rand(len(scene)) < 0.5
@@ -251,7 +251,7 @@ def _extent(masks, axis):
     last = body_side - lines.flip(1).argmax(1)
     return first.view(-1, 1, 1, 1)/body_side, last.view(-1, 1, 1, 1)/body_side
 
-# %% ../../nbs/phantom/05_opacities.ipynb #992d4713
+# %% ../../nbs/phantom/05_opacities.ipynb #dd40116d
 @dataclass
 class BasalFill(LesionKind):
     "Fluid that fills the lower part of a lung to a level that rises at the side"
@@ -262,7 +262,7 @@ class BasalFill(LesionKind):
     fits = ('chest',)
     needs_body = True
 
-# %% ../../nbs/phantom/05_opacities.ipynb #4e24cf26
+# %% ../../nbs/phantom/05_opacities.ipynb #6696ea12
 @patch
 def add(self:BasalFill, scene):
     "What is added, and where it is"
@@ -274,6 +274,7 @@ def add(self:BasalFill, scene):
     shape = below*torch.sigmoid((depth + 0.012*scene.side)/(0.006*scene.side))
     return scene.veil(shape, scene.numbers(*self.strength), _under(scene, lung)), shape
 
+# %% ../../nbs/phantom/05_opacities.ipynb #e9c11234
 def _under(scene, lung, first=4, last=9):
     "The grey of the belly under a lung, at most that of soft tissue, B x 1 x 1 x 1"
     greys = []
@@ -284,6 +285,7 @@ def _under(scene, lung, first=4, last=9):
         greys.append(torch.minimum(small[rows,columns].median(), tissue))
     return torch.stack(greys).view(-1, 1, 1, 1)
 
+# %% ../../nbs/phantom/05_opacities.ipynb #9f68aa0f
 def _towards_heart(depth, sign, cells=3):
     "Depth in a lung that reaches a few cells further down and to the middle than it was found"
     lower = F.pad(depth, (0,0,cells,0), mode='replicate')[:,:,:body_side]
@@ -293,6 +295,7 @@ def _towards_heart(depth, sign, cells=3):
     inward = torch.where(sign.view(-1, 1, 1, 1).to(depth) > 0, from_right, from_left)
     return torch.maximum(depth, inward)
 
+# %% ../../nbs/phantom/05_opacities.ipynb #1e271bee
 def _rows(scene): return torch.arange(scene.size[0], device=scene.x.device).view(1, 1, -1, 1) + 0.5
 
 def _meniscus(self, scene, lung, sign):
@@ -304,7 +307,7 @@ def _meniscus(self, scene, lung, sign):
     rise = scene.numbers(*self.rise)*(lateral**3 + 0.3*(1 - lateral)**3)
     return bottom - (bottom - top)*(scene.numbers(*self.size) + rise)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #6e4b4009
+# %% ../../nbs/phantom/05_opacities.ipynb #f9dbf425
 @dataclass
 class Lucent(LesionKind):
     "Lung markings are missing and it is darker: air beside a lung that has sunk, or a bulla"
@@ -315,7 +318,7 @@ class Lucent(LesionKind):
     fits = ('chest',)
     needs_body = True
 
-# %% ../../nbs/phantom/05_opacities.ipynb #f17062d8
+# %% ../../nbs/phantom/05_opacities.ipynb #30c52ddd
 @patch
 def add(self:Lucent, scene):
     "What is added, and where it is"
@@ -333,7 +336,7 @@ def add(self:Lucent, scene):
     strength = scene.numbers(*self.strength)
     return strength*(shape*_darker(scene) + 0.2*line*(scene.tissue - scene.surroundings).clamp(min=0)), shape
 
-# %% ../../nbs/phantom/05_opacities.ipynb #f71bea55
+# %% ../../nbs/phantom/05_opacities.ipynb #0f689f0d
 def _sunken(scene, depth, lung, sign, share):
     "Depth in a lung that has shrunk towards its root, B x 1 x 64 x 64, pixels"
     (top,bottom),(first,last) = (tuple(part.to(scene.x) for part in _extent(lung, axis)) for axis in (1,2))
