@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['body_side', 'small_image', 'Body', 'find_body']
 
-# %% ../../nbs/data/11_body.ipynb #70b3ea77
+# %% ../../nbs/data/11_body.ipynb #50b75c33
 import numpy as np, torch, torch.nn.functional as F
 from dataclasses import dataclass
 from scipy import ndimage
@@ -13,7 +13,7 @@ from scipy.spatial import ConvexHull, QhullError
 from fastcore.basics import patch
 from ..core import InputError
 
-# %% ../../nbs/data/11_body.ipynb #aac111e2
+# %% ../../nbs/data/11_body.ipynb #2a6d3153
 body_side = 64 # Side of the small image, pixels
 
 def small_image(
@@ -23,14 +23,14 @@ def small_image(
     small = F.interpolate(x.detach().float(), (body_side,body_side), mode='area')[:,0].cpu().numpy()
     return ndimage.gaussian_filter(small, (0,1,1))
 
-# %% ../../nbs/data/11_body.ipynb #834b342c
+# %% ../../nbs/data/11_body.ipynb #fb1406dc
 _y,_x = (np.mgrid[:body_side,:body_side] + 0.5)/body_side
 
 def _ellipse(x, y, half_width, half_height):
     "The small image's pixels in an ellipse, bool; all in shares of the image"
     return ((_x - x)/half_width)**2 + ((_y - y)/half_height)**2 <= 1
 
-# %% ../../nbs/data/11_body.ipynb #04a4e4a3
+# %% ../../nbs/data/11_body.ipynb #cb49ff44
 def _largest(mask):
     "The largest connected part of a mask, bool; nothing of nothing"
     parts,n = ndimage.label(mask)
@@ -39,17 +39,15 @@ def _largest(mask):
     sizes[0] = 0
     return parts == sizes.argmax()
 
-# %% ../../nbs/data/11_body.ipynb #f2cc327d
-_everywhere = np.argwhere(np.ones((body_side,body_side)))
-
+# %% ../../nbs/data/11_body.ipynb #a2efb7d9
 def _hull(mask):
-    "The convex hull of a small mask, bool; the mask itself where it is a line or less"
+    "The convex hull of a mask, bool; the mask itself where it is a line or less"
     try: sides = ConvexHull(np.argwhere(mask)).equations
     except (QhullError, ValueError): return mask
-    beyond = _everywhere@sides[:,:2].T + sides[:,2]
+    beyond = np.argwhere(np.ones_like(mask))@sides[:,:2].T + sides[:,2]
     return (beyond <= 1e-9).all(1).reshape(mask.shape)
 
-# %% ../../nbs/data/11_body.ipynb #51c72508
+# %% ../../nbs/data/11_body.ipynb #7937f484
 def _grow(masks, times=1):
     "Masks, bool ... x H x W, each grown by some pixels"
     for _ in range(times):
@@ -63,58 +61,80 @@ def _grow(masks, times=1):
 
 def _shrink(masks, times=1): return ~_grow(~masks, times)
 
-# %% ../../nbs/data/11_body.ipynb #5c3ec1a8
-_usual = [_ellipse(x, 0.44, 0.165, 0.29) for x in (0.29, 0.71)]
-_reach = [_ellipse(0.28, 0.46, 0.25, 0.44) & (_x < 0.5), _ellipse(0.72, 0.46, 0.25, 0.44) & (_x > 0.5)]
-_middle = np.abs(_x - 0.5) < 0.04
-_limit = [reach & ~_shrink(reach, 2) & ~_middle for reach in _reach]
+# %% ../../nbs/data/11_body.ipynb #8c40cc14
+def _halves(image):
+    "The left half of a small image, and the right one mirrored: 2 x 64 x 32"
+    half = body_side//2
+    return np.stack([image[:,:half], image[:,:half-1:-1]])
 
-# %% ../../nbs/data/11_body.ipynb #04f1456c
-def _step(flat, part):
-    "How much brighter a ring around a part is, in grey"
-    near = _grow(part)
-    ring = _grow(near, 2) & ~near
-    return flat[ring].mean() - flat[part].mean()
+def _joined(halves):
+    "The way back, for masks that each belong to one half: bool 2 x 64 x 64"
+    empty = np.zeros_like(halves[0])
+    return np.stack([np.hstack([halves[0], empty]), np.hstack([empty, halves[1][:,::-1]])])
 
-def _leak(part, side):
-    "Share of a part's outline that lies where no lung reaches"
-    outline = part & ~_shrink(part)
-    return (outline & _limit[side]).sum()/outline.sum()
+# %% ../../nbs/data/11_body.ipynb #5404138f
+_usual = _halves(_ellipse(0.29, 0.44, 0.165, 0.29))[0]
+_allowed = _halves(_ellipse(0.28, 0.46, 0.25, 0.44))[0]
+_limit = _allowed & ~_shrink(_allowed, 2) & _halves(_x < 0.46)[0]
 
-# %% ../../nbs/data/11_body.ipynb #e15b341e
-def _how_lung_like(flat, part, side):
+# %% ../../nbs/data/11_body.ipynb #f45bcd7b
+def _candidates(flat):
+    "Dark parts of one half, bool C x 64 x 32"
+    thresholds = np.quantile(flat[_allowed], np.linspace(0.2, 0.8, 11))
+    dark = (flat < thresholds[:,None,None]) & _allowed
+    opened = np.concatenate([_grow(_shrink(dark, n), n) for n in (1,2,3)])
+    parts = np.stack([_largest(part) for part in opened])
+    return parts[parts.sum((1,2)) >= 60]
+
+# %% ../../nbs/data/11_body.ipynb #1e20dd6c
+def _mean(values, masks): return (values*masks).sum((1,2))/masks.sum((1,2)).clip(1)
+
+def _step(flat, parts):
+    "How much brighter a ring around each part is, in grey"
+    near = _grow(parts)
+    return _mean(flat, _grow(near, 2) & ~near) - _mean(flat, parts)
+
+def _leak(parts):
+    "Share of each part's outline that lies where no lung lies"
+    return _mean(_limit, parts & ~_shrink(parts))
+
+# %% ../../nbs/data/11_body.ipynb #94f0092b
+def _how_lung_like(flat, parts, least_step=0.04):
     "Overlap with a usual lung, plus how it stands out, less what leaks; about 1 for a good lung"
-    overlap = 2*(part & _usual[side]).sum()/(part.sum() + _usual[side].sum())
-    return overlap + 0.25*min(_step(flat, part)/flat.std(), 2) - 1.5*_leak(part, side)
+    overlap = 2*(parts & _usual).sum((1,2))/(parts.sum((1,2)) + _usual.sum())
+    step = _step(flat, parts)
+    value = overlap + 0.25*np.minimum(step/flat.std().clip(1e-6), 2) - 1.5*_leak(parts)
+    return np.where(step < least_step, -np.inf, value)
 
-# %% ../../nbs/data/11_body.ipynb #3c6e8362
-def _lung(grey, side, least_step=0.04):
-    "The most lung-like dark part in one half of a small image, bool, and how lung-like it is"
-    flat = grey - 0.7*ndimage.gaussian_filter(grey, 14)
-    thresholds = np.quantile(flat[_reach[side]], np.linspace(0.2, 0.8, 9))
-    dark = (flat < thresholds[:,None,None]) & _reach[side]
-    best,best_part = -np.inf,np.zeros_like(_middle)
-    for part in map(_largest, _grow(_shrink(dark))):
-        if part.sum() < 60 or _step(flat, part) < least_step: continue
-        value = _how_lung_like(flat, part, side)
-        if value > best: best,best_part = value,part
-    return best,_hull(best_part)
+# %% ../../nbs/data/11_body.ipynb #feaac9d8
+def _regrown(flat, part, times=3):
+    "A part and the dark pixels next to it, bool"
+    dark = _allowed & (flat < _mean(flat, part[None]) + 0.5*_step(flat, part[None]))
+    for _ in range(times): part = part | (_grow(part) & dark)
+    return _largest(_grow(_shrink(part)))
 
-# %% ../../nbs/data/11_body.ipynb #59a98ce9
+# %% ../../nbs/data/11_body.ipynb #fd9b234d
+def _lung(flat):
+    "The most lung-like dark part of one half, bool 64 x 32, and how lung-like it is"
+    parts = _candidates(flat)
+    if not len(parts): return -np.inf,np.zeros_like(_usual)
+    value = _how_lung_like(flat, parts)
+    return value.max(),_hull(_regrown(flat, parts[value.argmax()]))
+
+# %% ../../nbs/data/11_body.ipynb #435aaa01
 def _lungs(grey):
     "Both lungs of a small image, bool 2 x 64 x 64, or None"
-    values,parts = zip(*[_lung(grey, side) for side in (0,1)])
+    flat = grey - 0.7*ndimage.gaussian_filter(grey, 14)
+    values,parts = zip(*[_lung(half) for half in _halves(flat)])
     if max(values) < 0.6 or (min(values) < 0.6 and max(values) < 0.75): return None
-    mirrored = [parts[1][:,::-1], parts[0][:,::-1]]
-    lungs = [part if value >= 0.6 else other for value,part,other in zip(values, parts, mirrored)]
-    return np.stack([_completed(lungs, side) for side in (0,1)])
+    lungs = [part if value >= 0.6 else other for value,part,other in zip(values, parts, parts[::-1])]
+    return _joined([_completed(lung, other) for lung,other in zip(lungs, lungs[::-1])])
 
-def _completed(lungs, side):
-    "One of two lungs, together with the mirror image of the other where that is about twice as large"
-    lung,other = lungs[side],lungs[1-side]
-    return lung if lung.sum() >= 0.55*other.sum() else _hull(lung | other[:,::-1])
+def _completed(lung, other):
+    "A lung, together with the mirror image of the other where that is about twice as large"
+    return lung if lung.sum() >= 0.55*other.sum() else _hull(lung | other)
 
-# %% ../../nbs/data/11_body.ipynb #eb2448dd
+# %% ../../nbs/data/11_body.ipynb #26829f3f
 def _otsu(grey):
     "The threshold that leaves the smallest variance within the dark and the bright pixels"
     counts,edges = np.histogram(grey, 64)
@@ -125,7 +145,7 @@ def _otsu(grey):
     between = (mean*below - mean_below)**2/(below*(1 - below) + 1e-12)
     return edges[1 + between.argmax()]
 
-# %% ../../nbs/data/11_body.ipynb #394b04a8
+# %% ../../nbs/data/11_body.ipynb #18c232ac
 def _breast(grey):
     "The breast of a small image, bool 64 x 64, or None where there is none of a likely size"
     air = np.quantile(grey, 0.02)
@@ -133,13 +153,18 @@ def _breast(grey):
     part = ndimage.binary_fill_holes(_largest(_grow(_shrink(bright))))
     return part if 0.03 < part.mean() < 0.95 else None
 
-# %% ../../nbs/data/11_body.ipynb #57f9a2c3
+# %% ../../nbs/data/11_body.ipynb #20dfceb3
 def _air_share(grey):
     "Share of a small image in its largest dark part"
     low,high = np.quantile(grey, [0.005, 0.99])
     return _largest(grey < low + 0.2*(high - low)).mean()
 
-# %% ../../nbs/data/11_body.ipynb #66cace6b
+def _is_chest(grey):
+    "Whether a small image looks like a chest rather than a breast"
+    symmetry = np.corrcoef(grey.ravel() + 1e-9*_y.ravel(), grey[:,::-1].ravel() + 1e-9*_y.ravel())[0,1]
+    return _air_share(grey) < 0.19 + 0.12*symmetry
+
+# %% ../../nbs/data/11_body.ipynb #f3294720
 @dataclass
 class Body:
     "Where the lungs or the breast of each image lie"
@@ -152,7 +177,7 @@ class Body:
     def __len__(self): return len(self.found)
     def __getitem__(self, which): return Body(self.sides[which], self.chest[which], self.found[which])
 
-# %% ../../nbs/data/11_body.ipynb #9003ae47
+# %% ../../nbs/data/11_body.ipynb #db67ea84
 @patch
 def at(self:Body,
     size:tuple # (H, W), pixels
@@ -160,16 +185,16 @@ def at(self:Body,
     "The mask at the size of an image"
     return F.interpolate(self.mask.float(), size, mode='bilinear', align_corners=False) >= 0.5
 
-# %% ../../nbs/data/11_body.ipynb #2b976794
+# %% ../../nbs/data/11_body.ipynb #da3705ed
 def _one_body(grey, kind):
     "Of a small image: sides, whether it is a chest, whether something is found"
-    chest = _air_share(grey) < 0.235 if kind is None else kind == 'chest'
+    chest = _is_chest(grey) if kind is None else kind == 'chest'
     sides = _lungs(grey) if chest else _breast(grey)
     everything = np.ones((2,body_side,body_side), bool)
     if sides is None: return everything,chest,False
     return everything & sides,chest,True
 
-# %% ../../nbs/data/11_body.ipynb #df36f6b0
+# %% ../../nbs/data/11_body.ipynb #be90b2e2
 def find_body(
     x:torch.Tensor, # float B x 1 x H x W in [0, 1]
     kind:str=None # 'chest' or 'breast'; None: as each image looks

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['Nodules', 'Mass', 'Spiculated', 'Calcifications']
 
-# %% ../../nbs/phantom/06_focal.ipynb #1b74766b
+# %% ../../nbs/phantom/06_focal.ipynb #ae72f36c
 import math
 from dataclasses import dataclass
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from .opacities import LesionKind, Scene
 
-# %% ../../nbs/phantom/06_focal.ipynb #0706e9ef
+# %% ../../nbs/phantom/06_focal.ipynb #76c54752
 class _Box:
     "A square around a place in each image, in which a small lesion is drawn"
     def __init__(self,
@@ -21,7 +21,6 @@ class _Box:
         half:float # Half its side, pixels
     ):
         self.half = min(math.ceil(half), 2*max(scene.size))
-        self.size = scene.size
         self.origin = centre.floor().long() - self.half
         steps = torch.arange(2*self.half + 1, device=centre.device) + 0.5
         rows,columns = (steps + self.origin[:,i:i+1] - centre[:,i:i+1] for i in (0,1))
@@ -29,24 +28,27 @@ class _Box:
         self.radius = (self.dy**2 + self.dx**2).sqrt()
         self.angle = torch.atan2(self.dy, self.dx)
 
-    def paste(self, local):
-        "What was drawn in the box, on an image that is empty elsewhere"
-        margin = self.half + 1
-        height,width = self.size
-        canvas = local.new_zeros(len(local), 1, height + 2*margin, width + 2*margin)
-        for image,part,origin in zip(canvas, local, self.origin.tolist()):
-            y,x = (min(max(at + margin, 0), full + 1) for at,full in zip(origin, self.size))
-            image[:, y:y+local.shape[2], x:x+local.shape[3]] = part
-        return canvas[:,:,margin:margin+height,margin:margin+width]
+    def paste(self, local, canvas):
+        "Put what was drawn in the box on a canvas, in place, where it is more"
+        n = 2*self.half + 1
+        for image,part,(top,left) in zip(canvas[:,0], local[:,0], self.origin.tolist()):
+            y,x = max(top, 0),max(left, 0)
+            seen = image[y:max(top + n, 0), x:max(left + n, 0)]
+            part = part[y-top:, x-left:][:seen.shape[0],:seen.shape[1]]
+            torch.maximum(seen, part, out=seen)
+        return canvas
 
-# %% ../../nbs/phantom/06_focal.ipynb #8d1b3262
+# %% ../../nbs/phantom/06_focal.ipynb #bd88c2a2
 def _lump(scene, box, radius, edge, lobes):
     "A round thing with lobes, 1 in its middle and 0 from its edge on, in a box"
-    outline = 1 + sum(lobes/j**0.5*scene.numbers(-1, 1)*(j*box.angle + scene.numbers(0, 2*math.pi)).cos() for j in (2,3,4,5))
+    outline = 1
+    for j in (2,3,4,5):
+        wave = (j*box.angle + scene.numbers(0, 2*math.pi)).cos()
+        outline = outline + lobes/j**0.5*scene.numbers(-1, 1)*wave
     inside = 1 - (box.radius/(radius*outline))**2
     return inside.clamp(min=1e-6)**edge*(inside > 0)
 
-# %% ../../nbs/phantom/06_focal.ipynb #9711d511
+# %% ../../nbs/phantom/06_focal.ipynb #8e1b5e70
 @dataclass
 class Nodules(LesionKind):
     "One or several round opacities"
@@ -55,7 +57,7 @@ class Nodules(LesionKind):
     edge:tuple=(0.5, 1.2) # Power of the profile: 0.5 is a ball, more is softer
     count:tuple=(1, 5) # How many
 
-# %% ../../nbs/phantom/06_focal.ipynb #381f7c2b
+# %% ../../nbs/phantom/06_focal.ipynb #474213d0
 @patch
 def add(self:Nodules, scene):
     "What is added, and where it is"
@@ -66,12 +68,12 @@ def add(self:Nodules, scene):
     for k in range(high):
         radius = scene.side*scene.numbers(*self.size, log=True)
         box = _Box(scene, centres[:,k], 1.3*radius.max().item())
-        one = box.paste(_lump(scene, box, radius, scene.numbers(*self.edge), 0.05))*(k < count)
-        shape = torch.maximum(shape, one)
-        veil = torch.maximum(veil, one*scene.numbers(*self.strength))
+        one = _lump(scene, box, radius, scene.numbers(*self.edge), 0.05)*(k < count)
+        box.paste(one, shape)
+        box.paste(one*scene.numbers(*self.strength), veil)
     return scene.veil(veil, 1), shape.sqrt()
 
-# %% ../../nbs/phantom/06_focal.ipynb #5b0ee57b
+# %% ../../nbs/phantom/06_focal.ipynb #15bfc920
 @dataclass
 class Mass(LesionKind):
     "One larger opacity with lobes"
@@ -79,16 +81,16 @@ class Mass(LesionKind):
     size:tuple=(0.04, 0.09) # Radius, in sides of the image
     edge:tuple=(0.35, 0.8) # Power of the profile: 0.5 is a ball, more is softer
 
-# %% ../../nbs/phantom/06_focal.ipynb #762b4c41
+# %% ../../nbs/phantom/06_focal.ipynb #fa6c6378
 @patch
 def add(self:Mass, scene):
     "What is added, and where it is"
     radius = scene.side*scene.numbers(*self.size, log=True)
     box = _Box(scene, scene.places()[:,0], 1.6*radius.max().item())
-    shape = box.paste(_lump(scene, box, radius, scene.numbers(*self.edge), 0.12))
+    shape = box.paste(_lump(scene, box, radius, scene.numbers(*self.edge), 0.12), torch.zeros_like(scene.x))
     return scene.veil(shape, scene.numbers(*self.strength)), shape.sqrt()
 
-# %% ../../nbs/phantom/06_focal.ipynb #7a140875
+# %% ../../nbs/phantom/06_focal.ipynb #4c5f591d
 @dataclass
 class Spiculated(LesionKind):
     "A mass from which lines radiate"
@@ -96,9 +98,9 @@ class Spiculated(LesionKind):
     size:tuple=(0.02, 0.05) # Radius of the mass, in sides of the image
     edge:tuple=(0.5, 1.) # Power of the profile: 0.5 is a ball, more is softer
     lines:tuple=(10, 22) # How many
-    reach = 0.01
+    around = 0.01
 
-# %% ../../nbs/phantom/06_focal.ipynb #ec9691e3
+# %% ../../nbs/phantom/06_focal.ipynb #69cc401d
 @patch
 def add(self:Spiculated, scene):
     "What is added, and where it is"
@@ -109,9 +111,11 @@ def add(self:Spiculated, scene):
     count = scene.numbers(self.lines[0], high + 1).floor()
     rays = torch.zeros_like(lump)
     for k in range(high): rays = torch.maximum(rays, _ray(scene, box, radius)*(k < count))
-    shape = box.paste(torch.maximum(lump, rays))
-    place = box.paste((2.2 - 0.9*box.radius/radius).clamp(0, 1))
+    shape = box.paste(torch.maximum(lump, rays), torch.zeros_like(scene.x))
+    place = box.paste((3.6 - box.radius/radius).clamp(0, 1), torch.zeros_like(scene.x))
     return scene.veil(shape, scene.numbers(*self.strength)), place
+
+def _bell(distance): return torch.exp(-distance.square().clamp(max=20)) - math.exp(-20)
 
 def _ray(scene, box, radius):
     "A line from the middle of a box that grows thinner and weaker outwards"
@@ -121,9 +125,9 @@ def _ray(scene, box, radius):
     across = box.dx*angle.sin() - box.dy*angle.cos() + scene.numbers(-0.12, 0.12)*along**2/radius
     left = (1 - along/length).clamp(0, 1)*(along > 0)
     thick = (0.1*radius*left).clamp(min=0.6)
-    return scene.numbers(0.35, 0.7)*torch.exp(-(across/thick)**2)*left.sqrt()
+    return scene.numbers(0.35, 0.7)*_bell(across/thick)*left.sqrt()
 
-# %% ../../nbs/phantom/06_focal.ipynb #9fa83143
+# %% ../../nbs/phantom/06_focal.ipynb #48bc1b05
 @dataclass
 class Calcifications(LesionKind):
     "A cluster of tiny bright specks"
@@ -131,28 +135,31 @@ class Calcifications(LesionKind):
     size:tuple=(0.015, 0.04) # Radius of the cluster, in sides of the image
     edge:tuple=(0.0008, 0.0025) # Radius of a speck, in sides of the image; at least 0.6 pixels
     count:tuple=(6, 25) # Specks
-    reach = 0.012
+    around = 0.012
 
-# %% ../../nbs/phantom/06_focal.ipynb #a361f0c3
+# %% ../../nbs/phantom/06_focal.ipynb #9993f6cd
 @patch
 def add(self:Calcifications, scene):
     "What is added, and where it is"
-    radius = scene.side*scene.numbers(*self.size, log=True)
-    box = _Box(scene, scene.places()[:,0], 1.2*radius.max().item() + 4)
+    centre,radius = scene.places()[:,0],scene.side*scene.numbers(*self.size, log=True)
     high = int(self.count[1])
     count = scene.numbers(self.count[0], high + 1).floor()
-    specks = torch.zeros_like(box.radius)
-    for k in range(high): specks = torch.maximum(specks, self._speck(scene, box, radius)*(k < count))
-    bright = 0.97*scene.x.amax((1,2,3), keepdim=True)
-    change = scene.numbers(*self.strength)*box.paste(specks)*(bright - scene.surroundings).clamp(min=0)
-    return change, box.paste((4*(1.15 - box.radius/radius)).clamp(0, 1))
+    specks = torch.zeros_like(scene.x)
+    for k in range(high):
+        box,speck = self._speck(scene, centre, radius)
+        box.paste(speck*(k < count), specks)
+    bright = 0.97*scene.x.amax((2,3), keepdim=True)
+    change = scene.numbers(*self.strength)*specks*(bright - scene.surroundings).clamp(min=0)
+    cluster = _Box(scene, centre, 1.2*radius.max().item())
+    return change, cluster.paste((4*(1.15 - cluster.radius/radius)).clamp(0, 1), torch.zeros_like(scene.x))
 
 @patch
-def _speck(self:Calcifications, scene, box, radius):
-    "An irregular speck somewhere in the cluster"
-    angle,turn = scene.numbers(0, 2*math.pi),scene.numbers(0, math.pi)
-    away = radius*scene.numbers(0, 1)**0.6
-    dy,dx = box.dy - away*angle.sin(),box.dx - away*angle.cos()
+def _speck(self:Calcifications, scene, centre, radius):
+    "The box of an irregular speck somewhere in the cluster, and the speck"
+    direction,away = scene.numbers(0, 2*math.pi),radius*scene.numbers(0, 1)**0.6
+    offset = torch.cat([away*direction.sin(), away*direction.cos()], 1).flatten(1)
     long,short = ((scene.side*scene.numbers(*self.edge)).clamp(min=0.6) for _ in range(2))
-    squared = ((dy*turn.cos() + dx*turn.sin())/long)**2 + ((dx*turn.cos() - dy*turn.sin())/short)**2
-    return scene.numbers(0.4, 1)*torch.exp(-squared**2)
+    box = _Box(scene, centre + offset, 2 + 2*scene.side*self.edge[1])
+    turn = box.angle + scene.numbers(0, math.pi)
+    squared = (box.radius*turn.cos()/long)**2 + (box.radius*turn.sin()/short)**2
+    return box,scene.numbers(0.4, 1)*_bell(squared)

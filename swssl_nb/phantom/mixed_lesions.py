@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['lesion_kinds', 'SyntheticLesions']
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #9cf2dbed
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #6c46887d
 import torch, torch.nn.functional as F
 from fastcore.basics import basic_repr, patch
 from ..core import InputError
@@ -13,11 +13,11 @@ from .lesions import SyntheticLesion, draw_uniform
 from .opacities import BasalFill, Cloud, Lucent, Scene
 from .focal import Calcifications, Mass, Nodules, Spiculated
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #6e1e5e4c
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #d979ff1d
 lesion_kinds = dict(foreign=SyntheticLesion, cloud=Cloud, basal_fill=BasalFill, nodules=Nodules, mass=Mass,
     spiculated=Spiculated, calcifications=Calcifications, lucent=Lucent)
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #d80ce5fb
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #64cfd879
 class SyntheticLesions:
     "Put a lesion of a random kind into each image of a batch; `InputError` for an unknown kind"
     def __init__(self,
@@ -35,7 +35,7 @@ class SyntheticLesions:
 
     __repr__ = basic_repr('kinds,unchanged,exposure,options')
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #b25321dd
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #806d678d
 @patch
 def settings(self:SyntheticLesions)->dict: # Of plain values, for JSON
     "What makes the same object again by `from_settings`"
@@ -49,7 +49,7 @@ def from_settings(cls:SyntheticLesions,
     "The object that has these settings"
     return cls(**settings)
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #1a07ffc8
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #6a225e3e
 @patch
 def _fitting(self:SyntheticLesions, chest, found):
     "The kinds that an image may get"
@@ -69,7 +69,7 @@ def _choose(self:SyntheticLesions, scene):
         chosen.append(fitting[int(number*len(fitting))] if fitting else 'none')
     return chosen
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #6457e6f6
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #3b6fed15
 @patch
 def _put(self:SyntheticLesions, kind, x, scene, window):
     "Images with a lesion of one kind, and where it is"
@@ -79,11 +79,16 @@ def _put(self:SyntheticLesions, kind, x, scene, window):
     change,place = maker.add(scene)
     changed = (x + change).clamp(0, 1)
     shows = ((changed - x).abs() > 1/128).float()
-    reach = round(maker.reach*scene.side)
-    if reach: shows = F.max_pool2d(shows, 2*reach + 1, 1, reach)
+    if maker.around: shows = _near(shows, max(round(maker.around*scene.side), 2))
     return torch.where(place > 0, changed, x), place*shows
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #9f2d4a45
+def _near(shows, cell):
+    "What is about so many pixels from where something shows, in cells of that size"
+    cells = F.max_pool2d(shows, cell, ceil_mode=True)
+    cells = F.max_pool2d(cells, 3, 1, 1).repeat_interleave(cell, 2).repeat_interleave(cell, 3)
+    return cells[:,:,:shows.shape[2],:shows.shape[3]]
+
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #75fff370
 @patch
 def draw(self:SyntheticLesions,
     x:torch.Tensor, # float B x 1 x H x W in [0, 1]
@@ -108,7 +113,7 @@ def draw(self:SyntheticLesions,
 @patch
 def _expose(self:SyntheticLesions, x): return SyntheticLesion(exposure=self.exposure)._expose(x)
 
-# %% ../../nbs/phantom/07_mixed_lesions.ipynb #5c4aa2c0
+# %% ../../nbs/phantom/07_mixed_lesions.ipynb #c271d347
 @patch
 def __call__(self:SyntheticLesions,
     x:torch.Tensor, # float B x 1 x H x W in [0, 1]
