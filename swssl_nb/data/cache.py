@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['cache_format', 'file_sha256', 'reader_name', 'image_key', 'from_levels', 'to_levels', 'ImageCache',
-           'read_preprocessed', 'PreprocessedImages', 'read_ahead']
+           'read_preprocessed', 'native_size', 'with_native_size', 'PreprocessedImages', 'read_ahead']
 
 # %% ../../nbs/data/08_cache.ipynb #cell-003
-import hashlib, json, os, shutil, threading, time, numpy as np, torch
+import copy, hashlib, json, os, shutil, threading, time, numpy as np, torch
 from collections import deque
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -56,7 +56,9 @@ def image_key(
     frame = getattr(case, 'frame', None)
     if frame is not None: frame = int(frame)
     path = None if case.reader is read_radiograph else str(case.path)
-    parts = [cache_format, sha or file_sha256(case.path), frame, name, path, preprocess.settings()]
+    settings = preprocess.settings()
+    if not preprocess.reduces: del settings['native'],settings['native_levels'] # then they change no pixel
+    parts = [cache_format, sha or file_sha256(case.path), frame, name, path, settings]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
 
 # %% ../../nbs/data/08_cache.ipynb #b156e043
@@ -266,6 +268,36 @@ def add(self:ImageCache,
     if new: self.make_room(len(new), preprocess.size)
     options = dict(preprocess=preprocess, strict=strict, progress=progress)
     return list(parallel(self._add_one, items, **options, **threads))
+
+# %% ../../nbs/data/08_cache.ipynb #e5264606
+def _size_and_depth(case):
+    "Longer side of an image in pixels, and whether it has 8 bits; none where it cannot be read"
+    try: image = case.radiograph()
+    except (InputError, OSError): return []
+    return [(max(image.shape), to_levels(np.asarray(image)).dtype==np.uint8)]
+
+# %% ../../nbs/data/08_cache.ipynb #6ea13048
+def native_size(
+    cases:Cases, # The images
+    most:int=25 # Images that are looked at, spread evenly
+)->tuple: # Median of the longer side, pixels; grey levels, 256 or None for more. None,None where none can be read
+    "Size and depth of images as they come"
+    some = np.unique(np.linspace(0, len(cases)-1, min(most, len(cases))).round().astype(int))
+    seen = [found for case in cases[some] for found in _size_and_depth(case)]
+    if not seen: return None,None
+    sides,eight_bits = np.array(seen).T
+    return int(np.median(sides)),256 if eight_bits.mean() > 0.5 else None
+
+# %% ../../nbs/data/08_cache.ipynb #a143903e
+def with_native_size(
+    preprocess:Preprocess, # As it was asked for
+    cases:Cases # The images to learn from
+)->Preprocess: # The same, or a copy of it with the native size of the images where it had none
+    "`preprocess` that knows the size of what is learned from"
+    if preprocess.native is not None: return preprocess
+    new = copy.copy(preprocess)
+    new.native,new.native_levels = native_size(cases)
+    return new
 
 # %% ../../nbs/data/08_cache.ipynb #0b68b8cf
 class PreprocessedImages:

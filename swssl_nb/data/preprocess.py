@@ -277,14 +277,18 @@ class Preprocess:
         equalize:bool=False, # Equalise the histogram, after the resize
         fit:str='stretch', # `stretch` to the working size, or `letterbox`: drawn to scale, black around it
         trim:bool=False, # Cut the margins of the collimator off first
-        percentiles=None # (low, high) in percent, set to 0 and 1 after the resize; None leaves the greys as they are
+        percentiles=None, # (low, high) in percent, set to 0 and 1 after the resize; None leaves the greys as they are
+        native=None, # Longer side of the images that were learned from, pixels; None where it is not known, see below
+        native_levels=None # Grey levels of those, 256 where they had 8 bits; None for more
     ):
         if fit not in ('stretch','letterbox'): raise InputError(f'fit is {fit!r}', do='give stretch or letterbox')
         self.size,self.fit = _pair(size),fit
         self.equalize,self.trim = bool(equalize),bool(trim)
         self.percentiles = _percentiles(percentiles)
+        self.native = None if native is None else max(_pair(native))
+        self.native_levels = native_levels
 
-    __repr__ = basic_repr('size,equalize,fit,trim,percentiles')
+    __repr__ = basic_repr('size,equalize,fit,trim,percentiles,native,native_levels')
 
 # %% ../../nbs/data/02_preprocess.ipynb #06002ff6
 def _percentiles(pair):
@@ -294,6 +298,42 @@ def _percentiles(pair):
         raise InputError(f'the percentiles {pair} are not possible', do='give two from 0 to 100, as (0.5, 99.5)')
     return float(pair[0]),float(pair[1])
 
+# %% ../../nbs/data/02_preprocess.ipynb #d5c59866
+@patch(as_prop=True)
+def reduces(self:Preprocess)->bool:
+    "Whether images that are larger than those learned from are first reduced to their size"
+    return self.native is not None and self.native < max(self.size)
+
+# %% ../../nbs/data/02_preprocess.ipynb #ec4a3ce1
+@patch
+def _reduced(self:Preprocess, shape):
+    "(H, W) of an image once its longer side is no more than `native`"
+    longer = max(shape)
+    if not self.reduces or longer <= self.native: return shape
+    return tuple(max(1, round(side*self.native/longer)) for side in shape)
+
+# %% ../../nbs/data/02_preprocess.ipynb #97cd403a
+@patch
+def thumbnail(self:Preprocess,
+    radiograph:np.ndarray # float32, H x W, from 0 to 1
+)->np.ndarray: # float32, h x w, from 0 to 1; the same array where nothing is reduced
+    "An image as large, and with as many grey levels, as those that were learned from"
+    shape = self._reduced(radiograph.shape)
+    if shape == radiograph.shape: return np.asarray(radiograph)
+    x = torch.from_numpy(np.ascontiguousarray(radiograph, dtype=np.float32))[None,None]
+    x = F.interpolate(x, shape, mode='bicubic', antialias=True, align_corners=False)[0,0].clamp(0, 1).numpy()
+    steps = None if self.native_levels is None else np.float32(self.native_levels - 1)
+    return x if steps is None else np.rint(x*steps)/steps
+
+# %% ../../nbs/data/02_preprocess.ipynb #91903593
+@patch
+def detail(self:Preprocess,
+    radiograph:np.ndarray # float32, H x W
+)->float: # From 0 to 1; 1 where nobody knows what was learned from
+    "Longer side of an image as a share of what the images that were learned from brought to the working size"
+    if self.native is None: return 1.
+    return min(1., max(radiograph.shape)/min(self.native, max(self.size)))
+
 # %% ../../nbs/data/02_preprocess.ipynb #cell-159
 @patch
 def place(self:Preprocess,
@@ -301,7 +341,9 @@ def place(self:Preprocess,
 )->Placement: # From this image to the working size
     "Where the pixels, boxes and circles of this image come to lie"
     place = Placement(radiograph.shape)
-    if self.trim: place = place.crop(*exposed(np.asarray(radiograph)))
+    reduced = self._reduced(radiograph.shape)
+    if reduced != place.size: place = place.resize(reduced)
+    if self.trim: place = place.crop(*exposed(self.thumbnail(radiograph)))
     if self.fit=='stretch': return place.resize(self.size)
     return place.letterbox(self.size, getattr(radiograph, 'aspect', 1.))
 
@@ -338,7 +380,9 @@ def __call__(self:Preprocess,
     if not isinstance(radiograph, Radiograph): radiograph = np.asarray(radiograph)
     x = np.asarray(radiograph)
     _check_radiograph(x)
-    out = np.array(self.place(radiograph)(x, fill=np.nan), np.float32)
+    place,small = self.place(radiograph),self.thumbnail(x)
+    if small.shape != x.shape: place = Placement(small.shape, place.steps[1:]) # the thumbnail was the first step
+    out = np.array(place(small, fill=np.nan), np.float32)
     around = np.isnan(out)
     out[~around] = self._scale_greys(out[~around].clip(0, 1))
     out[around] = 0
@@ -349,4 +393,5 @@ def __call__(self:Preprocess,
 def settings(self:Preprocess)->dict: # For JSON; `Preprocess(**settings)` restores it
     "What makes this preprocessing, to be kept with a run"
     percentiles = None if self.percentiles is None else list(self.percentiles)
-    return dict(size=list(self.size), equalize=self.equalize, fit=self.fit, trim=self.trim, percentiles=percentiles)
+    return dict(size=list(self.size), equalize=self.equalize, fit=self.fit, trim=self.trim, percentiles=percentiles,
+        native=self.native, native_levels=self.native_levels)

@@ -23,7 +23,7 @@ from fastcore.foundation import L
 
 # %% ../../nbs/models/15_salad.ipynb #f421d933
 from ..core import InputError, choose_device, set_seeds
-from ..data.cache import PreprocessedImages
+from ..data.cache import PreprocessedImages, with_native_size
 from ..data.cases import Cases
 from ..data.preprocess import Preprocess
 from .augment import Augment
@@ -334,11 +334,11 @@ def _check_salad(cases, bs):
     if bs < 2: raise InputError('a batch holds at least 2 images')
 
 # %% ../../nbs/models/15_salad.ipynb #076730a6
-def _square(preprocess):
-    "A `Preprocess` from what the learner was given; `InputError` where it is not square"
+def _square(preprocess, cases):
+    "A `Preprocess` from what the learner was given, with the images' native size; `InputError` where it is not square"
     if not isinstance(preprocess, Preprocess): preprocess = Preprocess(preprocess)
     height,width = preprocess.size
-    if height == width: return preprocess
+    if height == width: return with_native_size(preprocess, cases)
     raise InputError(f'SALAD takes square images, not {preprocess.size}', do='give one number as size')
 
 # %% ../../nbs/models/15_salad.ipynb #bd33d26c
@@ -372,7 +372,7 @@ def salad_learner(
     "A fastai `Learner` that trains SALAD on normal images"
     _check_salad(cases, bs)
     set_seeds(seed)
-    preprocess = _square(preprocess)
+    preprocess = _square(preprocess, cases)
     objective = objective or SaladObjective()
     net,made = _network(net, preprocess.size[0])
     net.bf16 = has_bf16(choose_device())

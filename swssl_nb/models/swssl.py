@@ -19,7 +19,7 @@ from ..data.preprocess import Preprocess
 # %% ../../nbs/models/10_swssl.ipynb #a486ce82
 from .augment import Augment
 from .detector import Detector
-from ..data.cache import PreprocessedImages
+from ..data.cache import PreprocessedImages, native_size, with_native_size
 from .encoder import Encoder, adapt_norm, window_features
 from .engine import engine, model_bytes, model_from_bytes
 from .lesion_head import LesionScore
@@ -31,28 +31,22 @@ from .scorers import Committee, FitTask, Pool, TopFraction, WindowBatch, ask_sco
 from .windows import Grid, blank, to_heatmap
 from ..phantom.mixed_lesions import SyntheticLesions
 
-# %% ../../nbs/models/10_swssl.ipynb #937de8af
-def _longer_side(case):
-    "Of an image, pixels; none where it cannot be read"
-    try: return [max(case.radiograph().shape)]
-    except (InputError, OSError): return []
-
 # %% ../../nbs/models/10_swssl.ipynb #e00f2f58
 def working_size(
     cases, # `Cases`
     most:int=9 # Images that are looked at, spread evenly
 )->int: # pixels
     "1024, or 512 where images are smaller than that: enlarging them more adds time and no detail"
-    some = np.unique(np.linspace(0, len(cases)-1, min(most, len(cases))).round().astype(int))
-    sides = [n for case in cases[some] for n in _longer_side(case)]
-    return 512 if sides and np.median(sides) < 512 else 1024
+    side,_ = native_size(cases, most)
+    return 512 if side and side < 512 else 1024
 
 # %% ../../nbs/models/10_swssl.ipynb #c3c1c48d
 def _as_preprocess(preprocess, cases):
-    "A `Preprocess` from what a learner was given"
-    if isinstance(preprocess, Preprocess): return preprocess
-    if callable(preprocess): return preprocess(working_size(cases))
-    return Preprocess(working_size(cases) if preprocess is None else preprocess)
+    "A `Preprocess` from what a learner was given, with the native size of the images"
+    if preprocess is None: preprocess = Preprocess
+    if not isinstance(preprocess, Preprocess):
+        preprocess = preprocess(working_size(cases)) if callable(preprocess) else Preprocess(preprocess)
+    return with_native_size(preprocess, cases)
 
 # %% ../../nbs/models/10_swssl.ipynb #12383886
 def _as_grid(window, stride, size):
