@@ -375,8 +375,9 @@ class OfficialScore(Scorer):
     name = 'official_score'
     replaces_pool = True
     def bind(self, scorers): self._bank = bank_of(scorers, self)
-    def image_scores(self, batch): return official_score(self._bank, batch.h, batch.counted)
     def settings(self): return {}
+    def image_scores(self, batch):
+        return official_score(self._bank, self._bank.compared(batch.h), batch.counted)
 
 # %% ../../nbs/models/05_scorers.ipynb #87ef7a4d
 @patch
