@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x): return self.embed(self.feature_maps(x))
 
-# %% ../../nbs/models/11_autoencoder.ipynb #44fa6d32
+# %% ../../nbs/models/11_autoencoder.ipynb #5ca1b436
 @patch
 def redraw(self:Autoencoder,
     code:torch.Tensor, # What `embed` gave beside the embedding
@@ -123,7 +123,7 @@ def embed(self:UNetAutoencoder, maps):
 @patch
 def decode(self:UNetAutoencoder, code): return self.up(self.spread(code[:,:,None,None]))
 
-# %% ../../nbs/models/11_autoencoder.ipynb #ecd9f5d7
+# %% ../../nbs/models/11_autoencoder.ipynb #c799165d
 @patch
 def parts(self:UNetAutoencoder,
     maps:list # What `feature_maps` gave
@@ -208,7 +208,7 @@ def feature_maps(self:EncoderAutoencoder,
     "What the encoder sees, a map a stage"
     with torch.set_grad_enabled(torch.is_grad_enabled() and not (self.frozen and self.training)): return self.down(x)
 
-# %% ../../nbs/models/11_autoencoder.ipynb #ab7e3bc4
+# %% ../../nbs/models/11_autoencoder.ipynb #4eaeee4b
 @patch
 def features(self:EncoderAutoencoder,
     maps:list # What `feature_maps` gave
@@ -224,7 +224,7 @@ def embed(self:EncoderAutoencoder, maps): return F.normalize(self.squeeze(self.f
 @patch
 def decode(self:EncoderAutoencoder, code): return self.up(code)
 
-# %% ../../nbs/models/11_autoencoder.ipynb #19346539
+# %% ../../nbs/models/11_autoencoder.ipynb #6480c516
 def _place_weights(n, cells, each):
     "float cells·each x n: the mean over each of `each` equal places of each cell of n numbers"
     pixel,rows = torch.arange(n),[]
@@ -236,30 +236,29 @@ def _place_weights(n, cells, each):
         rows.append(((pixel + 1).clamp(max=start + width) - pixel.clamp(min=start)).clamp(min=0)/width)
     return torch.stack(rows)
 
-# %% ../../nbs/models/11_autoencoder.ipynb #da0b8e47
-def _map_parts(
+# %% ../../nbs/models/11_autoencoder.ipynb #c2c22501
+def _place_means(
     one_map, # float B x C x H x W
-    weights, # float dim x C x cells x cells, of the linear layer
+    cells, # Of a side
     each # Places on a side of a cell
-): # float B x Q x Q x dim
-    "What each place adds through one feature map"
-    cells = weights.shape[-1]
-    rows,columns = (_place_weights(int(n), cells, each).to(one_map) for n in one_map.shape[2:])
-    means = (rows @ one_map.float() @ columns.T).unflatten(3, (cells, each)).unflatten(2, (cells, each))
-    found = torch.einsum('bcipjq,dcij->bipjqd', means, weights)
-    return found.flatten(3, 4).flatten(1, 2)/each**2
+): # float32 B x C x cells x each x cells x each
+    "The mean of a map at each place"
+    rows,columns = (_place_weights(int(n), cells, each).to(one_map.device) for n in one_map.shape[2:])
+    means = rows @ one_map.float() @ columns.T
+    return means.unflatten(3, (cells, each)).unflatten(2, (cells, each))
 
-# %% ../../nbs/models/11_autoencoder.ipynb #c5159732
+# %% ../../nbs/models/11_autoencoder.ipynb #efdebc8e
 @patch
 def parts(self:EncoderAutoencoder,
     maps:list, # What `feature_maps` gave
     places:int=8 # On a side, at least
 )->torch.Tensor: # float32 B x Q x Q x dim
     "What each place adds to the embedding, before that is brought to length 1"
-    weights = (self.squeeze.weight*self.scale).split([one_map.shape[1]*self.cells**2 for one_map in maps], 1)
-    weights = [one.unflatten(1, (-1, self.cells, self.cells)) for one in weights]
     each = -(-places//self.cells)
-    return sum(_map_parts(one_map, one, each) for one_map,one in zip(maps, weights))
+    means = torch.cat([_place_means(one_map, self.cells, each) for one_map in maps], 1)
+    weights = (self.squeeze.weight*self.scale).unflatten(1, (-1, self.cells, self.cells))
+    found = torch.einsum('bcipjq,dcij->bipjqd', means, weights)
+    return found.flatten(3, 4).flatten(1, 2)/each**2
 
 # %% ../../nbs/models/11_autoencoder.ipynb #cell-030
 def autoencoder(

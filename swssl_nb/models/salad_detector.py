@@ -193,7 +193,7 @@ def distance_gradient(
         slope, = torch.autograd.grad(-cosines(encode(x)).mean(1).sum(), x)
     return _smoothed(slope.abs().sum(1, keepdim=True), int(x.shape[-1]))
 
-# %% ../../nbs/models/14_salad_detector.ipynb #70ce6a70
+# %% ../../nbs/models/14_salad_detector.ipynb #a587bba5
 @torch.no_grad()
 def places_of(
     model:SaladModel, # Trained
@@ -210,7 +210,7 @@ def places_of(
         found.append(net.parts(net.feature_maps(x)).half().cpu())
     return torch.cat(found)
 
-# %% ../../nbs/models/14_salad_detector.ipynb #afeb62d3
+# %% ../../nbs/models/14_salad_detector.ipynb #d5db89cf
 def place_distances(
     parts:torch.Tensor, # float B x Q x Q x dim, of images
     memory:torch.Tensor, # float n x Q x Q x dim, of training images
@@ -222,7 +222,7 @@ def place_distances(
     distances = [score.distance(parts[:,q], memory[:,q]) for q in range(rows*columns)]
     return torch.stack(distances, 1).unflatten(1, (rows, columns)).float()
 
-# %% ../../nbs/models/14_salad_detector.ipynb #e9c73b40
+# %% ../../nbs/models/14_salad_detector.ipynb #ff377b23
 def _enlarged(
     places, # float32 B x Q x Q
     side # Of the image, pixels
@@ -303,7 +303,7 @@ class SaladHeatmap:
     def set_arrays(self, arrays): pass
     def __repr__(self): return f'{type(self).__name__}()'
 
-# %% ../../nbs/models/14_salad_detector.ipynb #7f53f4a0
+# %% ../../nbs/models/14_salad_detector.ipynb #89e860cd
 class ErrorHeatmap(SaladHeatmap):
     "The error of redrawing, see `redraw_error`"
     name,redraws = 'error',True
@@ -319,7 +319,7 @@ class GradientHeatmap(SaladHeatmap):
         cosines = lambda z: detector.scorer.cosines(z, detector.slots.clone())
         return distance_gradient(encode, x, cosines)
 
-# %% ../../nbs/models/14_salad_detector.ipynb #f7927a99
+# %% ../../nbs/models/14_salad_detector.ipynb #13e7015c
 class CellsHeatmap(SaladHeatmap):
     "How far each place is from the same place of the training images, see `place_distances`"
     name = 'cells'
@@ -360,7 +360,7 @@ class SaladDetector(Detector):
         self.scorer,self.heatmapper = score or MeanAngle(),heatmap or ErrorHeatmap()
         _check_redraws(net, self.scorer, self.heatmapper)
 
-# %% ../../nbs/models/14_salad_detector.ipynb #ab83696b
+# %% ../../nbs/models/14_salad_detector.ipynb #682f2897
 @patch
 def _error(self:SaladDetector, code, x):
     "The error of redrawing, float32 B x H x W; None where nobody asks for it"
