@@ -39,7 +39,7 @@ _salad_options = [
     ('milestone', int, 'milestone'),
     ('reconstruction', ('l1', 'mse'), 'reconstruction'),
     ('memory', ('trained', 'encoded'), 'memory'),
-    ('heatmap', ('error', 'gradient'), 'heatmap'),
+    ('heatmap', ('error', 'gradient', 'cells'), 'heatmap'),
 ]
 
 # %% ../../nbs/cli/01_train.ipynb #915c6344

@@ -140,7 +140,7 @@ def _check_export(detector, kind, path):
     if kind not in ('onnx', 'openvino'): raise InputError(f"kind is 'onnx' or 'openvino', not {kind!r}")
     if isinstance(vars(detector).get('heatmapper'), GradientHeatmap):
         raise InputError('a heatmap of gradients does not fit into a graph', path,
-            'make the detector with heatmap=ErrorHeatmap()')
+            'make the detector with heatmap=CellsHeatmap()')
     if getattr(vars(detector).get('fast'), 'model', None):
         raise InputError('the memory of this run was made in 8-bit integers, a graph would compute in float32', path,
             "train with precision='fp32'")

@@ -59,7 +59,7 @@ def as_input(
 
 # %% ../../nbs/models/11_autoencoder.ipynb #cell-018
 class Autoencoder(nn.Module):
-    "Image -> image redrawn, and embedding. A subclass gives `encode`, `decode` and `settings`"
+    "Image -> image redrawn, and embedding. A subclass gives `feature_maps`, `embed`, `parts`, `decode`, `settings`"
     bf16 = False # set where training shall use bfloat16
     decoder = True # whether it redraws images at all
 
@@ -68,10 +68,19 @@ class Autoencoder(nn.Module):
     )->tuple: # float32 B x 3 x H x W redrawn (None without a decoder), float32 B x dim embedding of length 1
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16 and self.training):
             z, code = self.encode(x)
-            if not self.decoder: return None, z
-            redrawn = self.decode(code).float()
-        if redrawn.shape[2:] != x.shape[2:]: redrawn = F.interpolate(redrawn, x.shape[2:], mode='bilinear')
-        return redrawn, z
+            return (self.redraw(code, x.shape[2:]) if self.decoder else None), z
+
+    def encode(self, x): return self.embed(self.feature_maps(x))
+
+# %% ../../nbs/models/11_autoencoder.ipynb #5ca1b436
+@patch
+def redraw(self:Autoencoder,
+    code:torch.Tensor, # What `embed` gave beside the embedding
+    side # H, W of the image
+)->torch.Tensor: # float32 B x 3 x H x W in [-1, 1]
+    "The image, decoded"
+    redrawn = self.decode(code).float()
+    return redrawn if redrawn.shape[2:] == side else F.interpolate(redrawn, side, mode='bilinear')
 
 # %% ../../nbs/models/11_autoencoder.ipynb #bdaba836
 def _check_size(size, name):
@@ -104,12 +113,23 @@ class UNetAutoencoder(Autoencoder):
 
 # %% ../../nbs/models/11_autoencoder.ipynb #b417250c
 @patch
-def encode(self:UNetAutoencoder, x):
-    z = F.normalize(self.squeeze(self.down(x)).flatten(1).float())
+def feature_maps(self:UNetAutoencoder, x): return [self.down(x)]
+
+@patch
+def embed(self:UNetAutoencoder, maps):
+    z = F.normalize(self.squeeze(maps[-1]).flatten(1).float())
     return z, z
 
 @patch
 def decode(self:UNetAutoencoder, code): return self.up(self.spread(code[:,:,None,None]))
+
+# %% ../../nbs/models/11_autoencoder.ipynb #c799165d
+@patch
+def parts(self:UNetAutoencoder,
+    maps:list # What `feature_maps` gave
+)->torch.Tensor: # float32 B x Q x Q x dim
+    "What each place of the last feature map adds to the embedding, before that is brought to length 1"
+    return torch.einsum('bchw,dchw->bhwd', maps[-1].float(), self.squeeze.weight.float())
 
 # %% ../../nbs/models/11_autoencoder.ipynb #30d6b9b0
 def _cell_weights(n, cells):
@@ -182,23 +202,63 @@ def settings(self:EncoderAutoencoder):
 
 # %% ../../nbs/models/11_autoencoder.ipynb #17434c53
 @patch
-def features(self:EncoderAutoencoder,
+def feature_maps(self:EncoderAutoencoder,
     x:torch.Tensor # float32 B x 3 x H x W in [-1, 1]
-)->tuple: # float32 B x features, scaled, and the last map
-    "What the linear layer sees, and what the decoder sees"
-    with torch.set_grad_enabled(torch.is_grad_enabled() and not (self.frozen and self.training)):
-        maps = self.down(x)
+)->list: # float32 B x C x h x w each
+    "What the encoder sees, a map a stage"
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not (self.frozen and self.training)): return self.down(x)
+
+# %% ../../nbs/models/11_autoencoder.ipynb #4eaeee4b
+@patch
+def features(self:EncoderAutoencoder,
+    maps:list # What `feature_maps` gave
+)->torch.Tensor: # float32 B x features, scaled
+    "What the linear layer sees"
     pooled = [cell_means(one_map, self.cells).flatten(1).float() for one_map in maps]
-    return torch.cat(pooled, 1)*self.scale, maps[-1]
+    return torch.cat(pooled, 1)*self.scale
 
 # %% ../../nbs/models/11_autoencoder.ipynb #cbfd5a46
 @patch
-def encode(self:EncoderAutoencoder, x):
-    h, code = self.features(x)
-    return F.normalize(self.squeeze(h).float()), code
+def embed(self:EncoderAutoencoder, maps): return F.normalize(self.squeeze(self.features(maps)).float()), maps[-1]
 
 @patch
 def decode(self:EncoderAutoencoder, code): return self.up(code)
+
+# %% ../../nbs/models/11_autoencoder.ipynb #6480c516
+def _place_weights(n, cells, each):
+    "float cells·each x n: the mean over each of `each` equal places of each cell of n numbers"
+    pixel,rows = torch.arange(n),[]
+    for place in range(cells*each):
+        i,number = divmod(place, each)
+        first,last = i*n//cells, -(-(i + 1)*n//cells) # of the cell, as `adaptive_avg_pool2d` cuts it
+        width = (last - first)/each
+        start = first + number*width
+        rows.append(((pixel + 1).clamp(max=start + width) - pixel.clamp(min=start)).clamp(min=0)/width)
+    return torch.stack(rows)
+
+# %% ../../nbs/models/11_autoencoder.ipynb #c2c22501
+def _place_means(
+    one_map, # float B x C x H x W
+    cells, # Of a side
+    each # Places on a side of a cell
+): # float32 B x C x cells x each x cells x each
+    "The mean of a map at each place"
+    rows,columns = (_place_weights(int(n), cells, each).to(one_map.device) for n in one_map.shape[2:])
+    means = rows @ one_map.float() @ columns.T
+    return means.unflatten(3, (cells, each)).unflatten(2, (cells, each))
+
+# %% ../../nbs/models/11_autoencoder.ipynb #efdebc8e
+@patch
+def parts(self:EncoderAutoencoder,
+    maps:list, # What `feature_maps` gave
+    places:int=8 # On a side, at least
+)->torch.Tensor: # float32 B x Q x Q x dim
+    "What each place adds to the embedding, before that is brought to length 1"
+    each = -(-places//self.cells)
+    means = torch.cat([_place_means(one_map, self.cells, each) for one_map in maps], 1)
+    weights = (self.squeeze.weight*self.scale).unflatten(1, (-1, self.cells, self.cells))
+    found = torch.einsum('bcipjq,dcij->bipjqd', means, weights)
+    return found.flatten(3, 4).flatten(1, 2)/each**2
 
 # %% ../../nbs/models/11_autoencoder.ipynb #cell-030
 def autoencoder(

@@ -275,7 +275,7 @@ def _features(self:StartFromImages, net, images):
     "float32 at most `most` x features"
     some = torch.linspace(0, len(images)-1, min(self.most, len(images))).round().long().unique()
     batches = [torch.stack([images[i] for i in index]).to(net.scale.device) for index in some.split(32)]
-    return torch.cat([net.features(as_input(x))[0] for x in batches])
+    return torch.cat([net.features(net.feature_maps(as_input(x))) for x in batches])
 
 # %% ../../nbs/models/15_salad.ipynb #47587972
 class Settle(Callback):
