@@ -47,7 +47,7 @@ def add_data(
     data = p.add_argument_group('data')
     text = 'how the data set is laid out (default: folder)'
     data.add_argument('--layout', choices=layouts, default='folder', help=text)
-    text = 'its folder; a CSV for csv; NORMAL,ABNORMAL[,SEED], numbers of images, for phantom'
+    text = 'its folder; a CSV for csv; NORMAL,ABNORMAL[,SEED[,CONTRAST]] for phantom: numbers of images'
     data.add_argument('--data', required=True, metavar='PATH', help=text)
     return data
 
@@ -55,18 +55,20 @@ def add_data(
 def _phantom(numbers):
     "Phantoms by their numbers as text"
     from swssl_nb.phantom.cases import phantom
-    with_seed = numbers if numbers.count(',') == 2 else f'{numbers},0'
-    try: normal, abnormal, seed = (int(o) for o in with_seed.split(','))
-    except ValueError: normal = abnormal = -1
-    if normal < 0 or abnormal < 0:
-        what = f'a phantom is NORMAL,ABNORMAL or NORMAL,ABNORMAL,SEED, not {numbers!r}'
+    try:
+        normal, abnormal, *more = numbers.split(',')
+        seed, contrast = [*more, *('0', '1')[len(more):]]
+        options = dict(n_normal=int(normal), n_abnormal=int(abnormal), seed=int(seed), contrast=float(contrast))
+    except ValueError: options = dict(n_normal=-1)
+    if min(options.values()) < 0:
+        what = f'a phantom is NORMAL,ABNORMAL[,SEED[,CONTRAST]], not {numbers!r}'
         raise InputError(what, do='give the numbers of images, as 40,20')
-    return phantom(n_normal=normal, n_abnormal=abnormal, seed=seed)
+    return phantom(**options)
 
 # %% ../../nbs/cli/00_arguments.ipynb #fd2aeb60
 def read_cases(
     layout:str, # One of `layouts`
-    data:str, # Folder or CSV; for `phantom` `'NORMAL,ABNORMAL'`, the numbers of images, or `'NORMAL,ABNORMAL,SEED'`
+    data:str, # Folder or CSV; for `phantom` `'NORMAL,ABNORMAL[,SEED[,CONTRAST]]'`, as `'40,20'`
     strict:bool=False # Stop at the first image that the set must skip
 ): # `Cases`
     "The cases of a data set"

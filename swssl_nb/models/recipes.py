@@ -79,6 +79,8 @@ _other_scorers = dict(
     lesion_score=(0.5, 'weight of the lesion head beside the distance'),
     image_distance=(0.5, 'weight of the image as a whole'),
     nearest_images=(3, 'nearest images whose distances are averaged'),
+    salad=(None, 'recipe of SALAD whose score is asked, too'),
+    salad_score=(0.5, 'weight of that score'),
     official_score=(False, "score as the authors' program does"))
 
 # %% ../../nbs/models/13_recipes.ipynb #bfd1908d
@@ -278,3 +280,6 @@ _add('salad-quick', 'salad', 'SALAD in minutes, on a frozen encoder', net='tf_ef
     cells=4, frozen=True, start='images', spread=0.8, rounds=1, epochs=2, score='weighted', memory='encoded',
     heatmap='cells')
 _add('salad-paper', 'salad', 'SALAD as published: 11 x 50 epochs of a unet')
+
+# %% ../../nbs/models/13_recipes.ipynb #cb3ae5a1
+_add('swssl+salad', 'swssl', 'the default recipe, and the score of salad-quick beside it', salad='salad-quick')

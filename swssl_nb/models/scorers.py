@@ -89,7 +89,7 @@ class FitTask:
     grid:Grid # The windows
     parts:list # Lengths of the parts of a feature: channels of each stage of the encoder
     groups:torch.Tensor=None # long N, images of one patient share a number; by default each image has its own
-    model:object=None # The trained model, whose head a scorer may take
+    model:object=None # The trained model, whose parts a scorer may take
 
 # %% ../../nbs/models/05_scorers.ipynb #82e483fe
 class WindowBatch:
@@ -100,6 +100,7 @@ class WindowBatch:
         leave=None # long B, where these are images of the memory bank: they and others of their patients do not count
     ):
         self.h,self.valid_mask,self.leave = h,valid_mask,leave
+        self.x = None # float B x 1 x H x W, the images at working size, where they are at hand
         self._queries = {}
         self.counted = valid_mask # bool B x P, windows that count for score and heatmap
         self.scores = None # float B x P, window scores; inf where there is nothing to compare with

@@ -8,6 +8,7 @@ __all__ = ['working_size', 'NewEncoder', 'swssl_learner', 'SwsslDetector', 'fit_
 # %% ../../nbs/models/10_swssl.ipynb #09aa37a0
 import copy
 from functools import cached_property, partial
+from importlib import import_module
 import numpy as np, torch
 from fastai.learner import Learner
 from fastcore.basics import patch
@@ -238,7 +239,9 @@ def _windows_of(self:SwsslDetector, x):
     valid_mask = ~blank(x, self.grid)
     if not valid_mask.any(1).all():
         raise InputError('every window of this image is blank (all zero)', do='look at the image')
-    return WindowBatch(window_features(self.fast, x, self.grid, self.features), valid_mask)
+    batch = WindowBatch(window_features(self.fast, x, self.grid, self.features), valid_mask)
+    batch.x = x
+    return batch
 
 # %% ../../nbs/models/10_swssl.ipynb #07221770
 @patch
@@ -275,12 +278,18 @@ def _part(arrays, name):
     return {k.removeprefix(f'{name}.'): v for k,v in arrays.items() if k.startswith(f'{name}.')}
 
 # %% ../../nbs/models/10_swssl.ipynb #e68a5c00
+def _kind_of_scorer(name):
+    "The class of a scorer; one that is a module of its own here is imported"
+    if name == 'salad_score': import_module('swssl_nb.models.salad_score')
+    return Scorer.kinds[name]
+
+# %% ../../nbs/models/10_swssl.ipynb #a9f9ba8b
 def _saved_scorers(saved, arrays, grid):
     "Scorers from their settings and arrays"
     scorers = []
     for i,settings in enumerate(saved):
         settings = dict(settings)
-        kind = Scorer.kinds[settings.pop('name')]
+        kind = _kind_of_scorer(settings.pop('name'))
         scorers.append(kind.from_saved(settings, _part(arrays, f'scorers.{i}'), grid))
     for scorer in scorers: scorer.bind(scorers)
     return scorers
@@ -391,6 +400,7 @@ def _scorers_of(settings):
         scorers.append(LesionScore(settings['lesion_score']))
     if settings['image_distance']:
         scorers.append(ImageDistance(settings['nearest_images'], settings['image_distance']))
+    if settings['salad']: scorers.append(_kind_of_scorer('salad_score')(settings['salad_score']))
     if settings['official_score']: scorers.append(OfficialScore())
     return scorers
 
@@ -414,6 +424,16 @@ def swssl_recipe(
     return dict(learner=learner, fit=fit, detector=detector)
 
 # %% ../../nbs/models/10_swssl.ipynb #828a661b
+def _salad_beside(recipe, cases, seed, strict):
+    "The detector of SALAD that a recipe wants beside the windows, trained on the same images; None where it wants none"
+    name = recipe.settings['salad']
+    if not name: return None
+    from swssl_nb.models.recipes import recipes
+    names = 'equalize','fit','trim','percentiles'
+    salad = recipes[name].change(**{name: recipe.settings[name] for name in names})
+    return salad.train(cases, seed=seed, strict=strict).detector(**salad.detector)
+
+# %% ../../nbs/models/10_swssl.ipynb #b7dcb73f
 def train_swssl(
     recipe, # `Recipe` of SWSSL
     cases, # `Cases`: normal images to learn from
@@ -430,4 +450,5 @@ def train_swssl(
     if not epochs: print('nothing is trained: images are scored by distance alone', flush=True)
     if one_cycle and epochs: learn.fit_one_cycle(epochs, **kwargs)
     else: learn.fit(epochs, **kwargs)
+    learn.model.salad = _salad_beside(recipe, cases, seed, strict)
     return learn
