@@ -137,19 +137,26 @@ def neighbour_similarity(
     return _similarity[min(abs(dy), 3)] + _similarity[min(abs(dx), 3)]
 
 # %% ../../nbs/models/00_windows.ipynb #cell-030
+def _weights(covers, window):
+    "Pixels x windows: a Gaussian around the centre of each window, zero outside; `covers` is 1 inside"
+    first = covers.argmax(0) # the first pixel of each window
+    offset = torch.arange(len(covers), device=covers.device)[:,None] - first - (window - 1)/2
+    return covers*(-0.5*(4*offset/window)**2).exp()
+
+# %% ../../nbs/models/00_windows.ipynb #1a8f4126
 def to_heatmap(
     scores:torch.Tensor, # float B x P, window scores
     grid:Grid, # The windows
     valid_mask=None # bool B x P, windows that count; all by default
 )->torch.Tensor: # float B x H x W
-    "The mean score of the windows over each pixel"
-    A,B = (covers.to(scores) for covers in _covers(grid))
+    "The mean score of the windows over each pixel, weighted by how near their centres are"
+    A,B = (_weights(covers.to(scores), grid.window) for covers in _covers(grid))
     def spread(values): return A @ values.view(-1, grid.rows, grid.cols) @ B.T
     valid_mask = torch.ones_like(scores) if valid_mask is None else valid_mask.to(scores)
-    count = spread(valid_mask)
-    mean = spread(torch.where(valid_mask > 0, scores, 0))/count.clamp(min=1)
+    weight = spread(valid_mask)
+    mean = spread(torch.where(valid_mask > 0, scores, 0))/weight.clamp(min=1e-6)
     lowest = torch.where(valid_mask > 0, scores, torch.inf).amin(1)
-    return torch.where(count > 0.5, mean, lowest[:,None,None])
+    return torch.where(weight > 1e-6, mean, lowest[:,None,None])
 
 # %% ../../nbs/models/00_windows.ipynb #c940fc5e
 def _widest_float(device):
