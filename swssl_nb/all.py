@@ -16,7 +16,7 @@ from .data.cases import Case, Cases
 
 # %% ../nbs/99_all.ipynb #efa5b7e2
 from .data.tables import csv_cases, folder
-from .data.public import kermany, layout_cases, mias, mura, nih
+from .data.public import kermany, layout_cases, mias, mura, nih, rsna, rsna_bench
 from .data.dbt import bcs_dbt
 from .data.cache import ImageCache
 from .data.leaks import leaks
@@ -36,8 +36,9 @@ from .models.detector import Detector
 from .data.cache import PreprocessedImages
 
 # %% ../nbs/99_all.ipynb #6c21aedc
-from .models.scorers import ImageDistance, NormalStatistics, OfficialScore, TopFraction, WindowDistance
+from .models.scorers import Committee, ImageDistance, NormalStatistics, OfficialScore, TopFraction, WindowDistance
 from .models.lesion_head import LesionScore
+from .models.salad_score import SaladScore
 from .models.objectives import BothObjectives, LesionObjective, Sampling, SwsslObjective
 from .models.swssl import swssl_learner
 

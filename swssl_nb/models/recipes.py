@@ -71,8 +71,7 @@ _distance = dict(
     components=(128, 'of the whitening; none compares the features as they are'),
     standardise=(True, 'distances in spreads of normal images'),
     distance_stages=(2, "how many of the encoder's last stages are compared"),
-    pool=('committee', "image score: 'committee', or 'top_fraction' of the windows"),
-    top_fraction=(1., "for 'top_fraction': share of the windows, 0 (the largest) to 1 (the mean)"))
+    top_fraction=(None, 'share of the windows that make the score, 0 (largest) to 1 (mean), instead of the committee'))
 
 # %% ../../nbs/models/13_recipes.ipynb #53db011b
 _other_scorers = dict(
@@ -249,7 +248,7 @@ def _add(name, method, about, **changed):
     recipes[name] = Recipe(name, method, about).change(**changed)
 
 # %% ../../nbs/models/13_recipes.ipynb #08d3a498
-_two_stages = dict(stages=(-2,-1), pool='top_fraction') # the score is the mean of the windows and the image
+_two_stages = dict(stages=(-2,-1), top_fraction=1.) # the score is the mean of the windows, and the image
 _add('swssl+lesion', 'swssl',
     'windows on a frozen encoder, a head that learns to see synthetic lesions, and the image as a whole')
 _add('swssl', 'swssl',
@@ -257,7 +256,7 @@ _add('swssl', 'swssl',
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
 _paper = dict(objective='swssl', stages=(-1,), components=None, standardise=False, search_radius=0,
-    pool='top_fraction', top_fraction=0., lesion_score=0., image_distance=0.)
+    top_fraction=0., lesion_score=0., image_distance=0.)
 _add('swssl-paper', 'swssl', 'SWSSL as published: plain distances, the largest window', **_paper)
 _add('swssl-official', 'swssl', "the score of SWSSL's official code", **_paper, official_score=True)
 _add('swssl-both', 'swssl', "SWSSL's objective and the lesion head together", objective='both', **_two_stages)

@@ -407,9 +407,8 @@ def _scorers_of(settings):
 # %% ../../nbs/models/10_swssl.ipynb #76601edd
 def _pool_of(settings):
     "The `Pool` of the settings"
-    if settings['pool'] == 'committee': return Committee()
-    if settings['pool'] == 'top_fraction': return TopFraction(settings['top_fraction'])
-    raise InputError(f"the pool is 'committee' or 'top_fraction', not {settings['pool']!r}")
+    share = settings['top_fraction']
+    return Committee() if share is None else TopFraction(share)
 
 # %% ../../nbs/models/10_swssl.ipynb #fd41a1c3
 def swssl_recipe(
