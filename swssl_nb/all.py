@@ -24,7 +24,6 @@ from .data.download import download
 
 # %% ../nbs/99_all.ipynb #581c0ee6
 from .phantom.cases import phantom
-from .phantom.lesions import SyntheticLesion
 from .phantom.mixed_lesions import SyntheticLesions
 
 # %% ../nbs/99_all.ipynb #705d0028
