@@ -227,7 +227,7 @@ def decode(self:EncoderAutoencoder, code): return self.up(code)
 # %% ../../nbs/models/11_autoencoder.ipynb #6480c516
 def _place_weights(n, cells, each):
     "float cells·each x n: the mean over each of `each` equal places of each cell of n numbers"
-    pixel,rows = torch.arange(n),[]
+    pixel,rows = torch.arange(n, dtype=torch.float32),[] # of floats: a graph would round the bounds of integers
     for place in range(cells*each):
         i,number = divmod(place, each)
         first,last = i*n//cells, -(-(i + 1)*n//cells) # of the cell, as `adaptive_avg_pool2d` cuts it
