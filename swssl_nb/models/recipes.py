@@ -24,8 +24,8 @@ _encoder = dict(
     encoder=('tf_efficientnet_lite0', 'timm model'),
     weights=(None, "of the encoder: a file, 'hub' or 'random'"),
     stages=((-3,-2,-1), 'feature maps of the encoder that are used'),
-    mean=(0.5, 'of the encoder input, subtracted'),
-    std=(0.5, 'of the encoder input, divides'),
+    mean=(None, "of the encoder input, subtracted; the encoder's own"),
+    std=(None, "of the encoder input, divides; the encoder's own"),
     adapt=(0., "share of the images in the encoder's batch-norm statistics, 0 to 1"))
 
 # %% ../../nbs/models/13_recipes.ipynb #6a105d8f

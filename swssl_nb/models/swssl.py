@@ -61,13 +61,14 @@ class NewEncoder:
         name:str='tf_efficientnet_lite0', # timm model
         stages=(-3,-2,-1), # Feature maps that are used, see `Encoder`; the paper's is `(-1,)`
         weights=None, # See `backbone`
-        mean=0.5, # Subtracted from each image; a number, or three for the channels
-        std=0.5, # Divides after that
+        mean=None, # Subtracted from each image; a number, or three for the channels; the network's own by default
+        std=None, # Divides after that; the network's own by default
         adapt:float=0., # Share of the images in the batch-norm statistics, see `adapt_norm`; 0 leaves them as they came
-        view=None # Called with each batch that is looked at; `Views().both` by default
+        view=None, # Called with each batch that is looked at; `Views().both` by default
+        image_size:int=None # Of a vision transformer, see `Encoder`
     ):
         if not 0 <= adapt <= 1: raise InputError(f'adapt={adapt} is no share', do='give a number from 0 to 1')
-        self.options = dict(name=name, stages=stages, weights=weights, mean=mean, std=std)
+        self.options = dict(name=name, stages=stages, weights=weights, mean=mean, std=std, image_size=image_size)
         self.adapt,self.view = adapt,view
 
 # %% ../../nbs/models/10_swssl.ipynb #2a401a3b
