@@ -75,7 +75,8 @@ def _add_old(p):
 def _old_swssl(args):
     "The recipe of SWSSL that the options of before stand for"
     names = {'paper': 'swssl-paper', 'official': 'swssl-official', 'released': 'swssl-official'}
-    return recipes[names.get(args.old_score, default_recipe)]
+    learns = {'swssl': 'swssl', 'both': 'swssl-both'}
+    return recipes[names.get(args.old_score) or learns.get(args.old_train, default_recipe)]
 
 # %% ../../nbs/cli/01_train.ipynb #fa2d0865
 def _old_salad(args):
