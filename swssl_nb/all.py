@@ -35,7 +35,8 @@ from .models.detector import Detector
 from .data.cache import PreprocessedImages
 
 # %% ../nbs/99_all.ipynb #6c21aedc
-from .models.scorers import Committee, ImageDistance, NormalStatistics, OfficialScore, TopFraction, WindowDistance
+from .models.scorers import Committee, ImageDistance, NormalStatistics, OfficialScore
+from .models.scorers import TopFraction, WindowDistance
 from .models.lesion_head import LesionScore
 from .models.salad_score import SaladScore
 from .models.objectives import BothObjectives, LesionObjective, Sampling, SwsslObjective

@@ -252,7 +252,8 @@ _two_stages = dict(stages=(-2,-1), top_fraction=1.) # the score is the mean of t
 _add('swssl+lesion', 'swssl',
     'windows on a frozen encoder, a head that learns to see synthetic lesions, and the image as a whole')
 _add('swssl', 'swssl',
-    "SWSSL's own objective trains the encoder; scored by windows and the image as a whole", objective='swssl', **_two_stages)
+    "SWSSL's own objective trains the encoder; scored by windows and the image as a whole",
+    objective='swssl', **_two_stages)
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
 _paper = dict(objective='swssl', stages=(-1,), components=None, standardise=False, search_radius=0,

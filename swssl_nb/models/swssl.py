@@ -428,7 +428,7 @@ def _salad_beside(recipe, cases, seed, strict):
     "The detector of SALAD that a recipe wants beside the windows, trained on the same images; None where it wants none"
     name = recipe.settings['salad']
     if not name: return None
-    from swssl_nb.models.recipes import recipes
+    recipes = import_module('swssl_nb.models.recipes').recipes # which come after this room
     names = 'equalize','fit','trim','percentiles'
     salad = recipes[name].change(**{name: recipe.settings[name] for name in names})
     return salad.train(cases, seed=seed, strict=strict).detector(**salad.detector)
