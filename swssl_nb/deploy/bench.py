@@ -100,8 +100,9 @@ class PlainWindows:
 @patch
 def _feature(self:PlainWindows, window):
     "Mean of each stage over one window, float32 1 x features"
-    grey = (window - self.encoder.mean)/self.encoder.std
-    stages = self.net(grey.expand(1, 3, -1, -1).contiguous())
+    mean,std = (torch.as_tensor(value).view(-1, 1, 1) for value in (self.encoder.mean, self.encoder.std))
+    normed = (window.expand(1, 3, -1, -1) - mean)/std
+    stages = self.net(normed.contiguous())
     return torch.cat([stage.mean((2,3)) for stage in stages], 1)
 
 @patch
