@@ -29,8 +29,8 @@ def demo_images(
     "Phantoms to learn from, to calibrate on, and to evaluate on"
     from swssl_nb.phantom.cases import phantom
     half, most = images//2, images*3//4
-    numbers = ((images, 0, 1), (half, 0, 2), (most, most, 3))
-    return tuple(_kept(phantom(n, m, seed=seed, contrast=demo_contrast)) for n,m,seed in numbers)
+    numbers = ((images, 0, 1, 1), (half, 0, 2, 1), (most, most, 3, demo_contrast))
+    return tuple(_kept(phantom(n, m, seed=seed, contrast=contrast)) for n,m,seed,contrast in numbers)
 
 # %% ../../nbs/cli/04_demo.ipynb #c30e5373
 demo_recipes = dict(swssl=recipes[default_recipe].change(draws=240), salad=recipes['salad-quick'])
