@@ -59,7 +59,7 @@ old_options = _swssl_options + _salad_options + _shared_options # (option, kind 
 
 # %% ../../nbs/cli/01_train.ipynb #91b28a41
 old_choices = dict(method=('swssl', 'salad'), preset=('chest', 'dbt', 'quick'), schedule=('paper', 'quick'),
-    score=('ours', 'paper', 'official', 'released', 'weighted', 'aided'))
+    score=('ours', 'paper', 'official', 'released', 'weighted', 'aided', 'places'))
 
 # %% ../../nbs/cli/01_train.ipynb #6e22a9db
 def _add_old(p):
@@ -114,7 +114,7 @@ def _refuse_other(option, setting, method):
 def _old_score(args, method):
     "The setting that `--score` stands for; `InputError` where the method has no such score"
     if args.old_score is None: return {}
-    scores = dict(swssl=('ours', 'paper', 'official'), salad=('official', 'weighted', 'aided'))[method]
+    scores = dict(swssl=('ours', 'paper', 'official'), salad=('official', 'weighted', 'aided', 'places'))[method]
     score = args.old_score.replace('released', 'official')
     if score not in scores:
         raise InputError(f'{method} has no score {score!r}', do=f"choose one of {', '.join(scores)}")

@@ -251,7 +251,7 @@ def _place_means(
 @patch
 def parts(self:EncoderAutoencoder,
     maps:list, # What `feature_maps` gave
-    places:int=8 # On a side, at least
+    places:int=16 # On a side, at least
 )->torch.Tensor: # float32 B x Q x Q x dim
     "What each place adds to the embedding, before that is brought to length 1"
     each = -(-places//self.cells)

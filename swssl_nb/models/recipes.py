@@ -113,7 +113,7 @@ _rounds = dict(
 # %% ../../nbs/models/13_recipes.ipynb #b1b0af4a
 _slots = dict(
     k=(100, 'nearest slots that count'),
-    score=('official', "'official': mean angle to the nearest slots; 'weighted': angle to their weighted mean"),
+    score=('official', "'official': mean angle to the nearest slots; 'weighted': angle to their weighted mean; 'places': places, too"),
     memory=('trained', "slots: 'trained' as training left them, 'encoded' by the finished network"),
     heatmap=('error', "'error' of redrawing, 'gradient' of the distance, or 'cells': the score place by place"))
 
@@ -277,7 +277,7 @@ _add('swssl-quick', 'swssl', "SWSSL's objective, small, for a first look",
 
 # %% ../../nbs/models/13_recipes.ipynb #25f95724
 _add('salad-quick', 'salad', 'SALAD in minutes, on a frozen encoder', net='tf_efficientnet_lite0', stages=(-2,-1),
-    cells=4, frozen=True, start='images', spread=0.8, rounds=1, epochs=2, score='weighted', memory='encoded',
+    cells=4, frozen=True, start='images', spread=0.8, rounds=1, epochs=2, score='places', memory='encoded',
     heatmap='cells')
 _add('salad-paper', 'salad', 'SALAD as published: 11 x 50 epochs of a unet')
 

@@ -424,10 +424,17 @@ def _preprocess(settings):
     size = settings.get('size') or 256
     return Preprocess(size, **_chosen(settings, 'equalize', 'fit', 'trim', 'percentiles'))
 
+# %% ../../nbs/models/15_salad.ipynb #60ec6770
+def _redraws(settings):
+    "Whether images have to be redrawn: the encoder learns from it, or heatmap or score are made of the error"
+    heatmap,score = settings.get('heatmap') or 'error', settings.get('score')
+    return not settings.get('frozen') or heatmap == 'error' or score == 'aided'
+
 # %% ../../nbs/models/15_salad.ipynb #cell-95
 def _learner_parts(settings):
     "Keyword arguments of `salad_learner`"
-    net = NewAutoencoder(**_chosen(settings, 'net', 'dim', 'weights', 'stages', 'cells', 'frozen'))
+    net = NewAutoencoder(**_chosen(settings, 'net', 'dim', 'weights', 'stages', 'cells', 'frozen'),
+        decoder=_redraws(settings))
     objective = SaladObjective(**_chosen(settings, 'w_rec', 'w_contrast', 'w_svdd', 'reconstruction'))
     augment = settings.get('augment')
     return dict(net=net, preprocess=_preprocess(settings), objective=objective, cbs=_start_parts(settings),

@@ -5,12 +5,15 @@
 # %% auto #0
 __all__ = ['ImageLoader', 'SaladModel', 'trained_slots', 'encoded_slots', 'cosine_angle', 'SlotScore', 'MeanAngle',
            'WeightedAngle', 'redraw_error', 'distance_gradient', 'places_of', 'place_distances', 'AidedAngle',
-           'SaladHeatmap', 'ErrorHeatmap', 'GradientHeatmap', 'CellsHeatmap', 'SaladDetector']
+           'PlacesAngle', 'SaladBatch', 'SaladHeatmap', 'ErrorHeatmap', 'GradientHeatmap', 'CellsHeatmap',
+           'SaladDetector']
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-003
 import copy, math
+from functools import cached_property
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
+from torch.utils.data import Subset
 from torchvision.transforms.functional import gaussian_blur
 from fastai.data.load import DataLoader
 from fastcore.basics import patch, store_attr
@@ -19,7 +22,7 @@ from .autoencoder import Autoencoder, as_input, autoencoder
 from .detector import Detector
 from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
-from .scorers import NormalStatistics
+from .scorers import Committee, NormalStatistics
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-063
 class ImageLoader(DataLoader):
@@ -84,11 +87,12 @@ def cosine_angle(
 
 # %% ../../nbs/models/14_salad_detector.ipynb #8148dc65
 def nearest_slots(z, slots, k, leave=None):
-    "Embeddings and slots of length 1; cosines to the k nearest, -inf where none is left, and which they are, B x K"
-    z, slots = (F.normalize(vectors.cpu().double()) for vectors in (z, slots))
-    every = z @ slots.T
+    "Vectors and slots of length 1; cosines to the k nearest, -inf where none is left, and which they are, ... x B x K"
+    precision = torch.float64 if slots.ndim == 2 else torch.float32 # the slots of all places are many
+    z, slots = (F.normalize(vectors.cpu().to(precision), dim=-1) for vectors in (z, slots))
+    every = z @ slots.mT
     if leave is not None: every = every.masked_fill(leave, -torch.inf)
-    cosine, which = every.topk(min(k, len(slots)), dim=1)
+    cosine, which = every.topk(min(k, slots.shape[-2]), dim=-1)
     return z, slots, cosine, which
 
 # %% ../../nbs/models/14_salad_detector.ipynb #f6a5e5a8
@@ -96,6 +100,7 @@ class SlotScore:
     "How far images lie from the memory. A subclass has a `name` of its own and gives `cosines`"
     name,kinds = None,{}
     redraws = False # whether it asks for the error of redrawing
+    asks_places = False # whether it asks for the places of the training images
     def __init__(self,
         k:int=100, # Nearest slots that count, at most N; `InputError` below 1
         temperature:float=None # τ of a softmax over the slots, which `WeightedAngle` takes; by default the memory's
@@ -114,23 +119,24 @@ class SlotScore:
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-101
 @patch
 def distance(self:SlotScore,
-    z:torch.Tensor, # float B x dim, embeddings of images
-    slots:torch.Tensor, # float N x dim, the memory
+    z:torch.Tensor, # float B x dim, embeddings of images; or ... x B x dim, for several memories at once
+    slots:torch.Tensor, # float N x dim, the memory; or ... x N x dim
     leave=None # bool B x N, the slots that do not count for each image
-)->torch.Tensor: # float64 B, from 0 to 1; NaN for an image that no slot counts for
+)->torch.Tensor: # float64 B or ... x B, from 0 to 1; NaN for an image that no slot counts for
     "The mean angle divided by π"
     cosine = self.cosines(z, slots, leave)
     angle = cosine_angle(cosine)/math.pi
-    if leave is None: return angle.mean(1)
+    if leave is None: return angle.mean(-1)
     there = cosine.isfinite() # fewer than k, where many do not count
-    return torch.where(there, angle, 0).sum(1)/there.sum(1)
+    return torch.where(there, angle, 0).sum(-1)/there.sum(-1)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #0a271d08
 @patch
 def fitted(self:SlotScore,
     model:SaladModel, # The trained model
     images, # Its training images
-    slots:torch.Tensor # float N x dim, the memory of the detector
+    slots:torch.Tensor, # float N x dim, the memory of the detector
+    places=None # float16 n x Q x Q x dim, see `places_of`, where the score asks for them
 ): # Another `SlotScore`
     "The score with what it learns from the training images"
     new = copy.copy(self)
@@ -139,12 +145,10 @@ def fitted(self:SlotScore,
 
 @patch
 def __call__(self:SlotScore,
-    z:torch.Tensor, # float B x dim, embeddings of images
-    slots:torch.Tensor, # float N x dim, the memory
-    error=None # float32 B x H x W, error of redrawing
+    batch # `SaladBatch`, the images
 )->torch.Tensor: # float64 B
     "Anomaly score, higher = more anomalous"
-    return self.distance(z, slots)
+    return self.distance(batch.z, batch.detector.slots)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #32371738
 class MeanAngle(SlotScore):
@@ -158,9 +162,10 @@ class WeightedAngle(SlotScore):
     name = 'weighted'
     def cosines(self, z, slots, leave=None):
         z, slots, cosine, which = nearest_slots(z, slots, self.k, leave)
-        share = (cosine/self.temperature).softmax(1)
-        mean = F.normalize((share[...,None]*slots[which]).sum(1))
-        return (z*mean).sum(1, keepdim=True)
+        share = (cosine/self.temperature).softmax(-1)
+        of_every_slot = share.new_zeros(*share.shape[:-1], slots.shape[-2]).scatter(-1, which, share)
+        mean = F.normalize(of_every_slot @ slots, dim=-1)
+        return (z*mean).sum(-1, keepdim=True)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #5e6eaf83
 def _smoothed(
@@ -193,6 +198,11 @@ def distance_gradient(
         slope, = torch.autograd.grad(-cosines(encode(x)).mean(1).sum(), x)
     return _smoothed(slope.abs().sum(1, keepdim=True), int(x.shape[-1]))
 
+# %% ../../nbs/models/14_salad_detector.ipynb #cbdd5eaf
+def _some_images(n, most):
+    "At most `most` of `n` images, spread evenly, long"
+    return torch.linspace(0, n - 1, min(most, n)).round().long()
+
 # %% ../../nbs/models/14_salad_detector.ipynb #a587bba5
 @torch.no_grad()
 def places_of(
@@ -201,11 +211,10 @@ def places_of(
     most:int=256, # Images, spread evenly over all
     bs:int=32 # Images at a time
 )->torch.Tensor: # float16 n x Q x Q x dim, on the CPU
-    "The parts of the training images' embeddings"
+    "The parts of the training images' embeddings, each at length 1"
     net,found = model.eval().net,[]
     device = next(net.parameters()).device
-    some = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
-    for index in some.split(bs):
+    for index in _some_images(len(images), most).split(bs):
         x = as_input(torch.stack([images[i] for i in index.tolist()]).to(device))
         found.append(net.parts(net.feature_maps(x)).half().cpu())
     return torch.cat(found)
@@ -214,13 +223,12 @@ def places_of(
 def place_distances(
     parts:torch.Tensor, # float B x Q x Q x dim, of images
     memory:torch.Tensor, # float n x Q x Q x dim, of training images
-    score:SlotScore # Whose distance is measured
+    score:SlotScore, # Whose distance is measured
+    leave=None # bool B x n, the training images that do not count for each image
 )->torch.Tensor: # float32 B x Q x Q, from 0 to 1
     "How far each place is from the same place of the training images"
-    rows,columns = parts.shape[1:3]
-    parts,memory = parts.flatten(1, 2),memory.flatten(1, 2)
-    distances = [score.distance(parts[:,q], memory[:,q]) for q in range(rows*columns)]
-    return torch.stack(distances, 1).unflatten(1, (rows, columns)).float()
+    distance = score.distance(parts.permute(1,2,0,3), memory.permute(1,2,0,3), leave) # Q x Q x B
+    return distance.permute(2,0,1).float()
 
 # %% ../../nbs/models/14_salad_detector.ipynb #ff377b23
 def _enlarged(
@@ -267,7 +275,7 @@ class AidedAngle(MeanAngle):
     name,redraws = 'aided',True
     normal = None # `NormalStatistics` of angle and error, once fitted
 
-    def fitted(self, model, images, slots):
+    def fitted(self, model, images, slots, places=None):
         new = super().fitted(model, images, slots)
         values = normal_values(model, images, slots, new)
         new.normal = NormalStatistics.fit(values, unbiased=True, least=1e-9)
@@ -278,8 +286,8 @@ class AidedAngle(MeanAngle):
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-117
 @patch
-def __call__(self:AidedAngle, z, slots, error=None):
-    return self.combined(self.distance(z, slots), error)
+def __call__(self:AidedAngle, batch):
+    return self.combined(self.distance(batch.z, batch.detector.slots), batch.error)
 
 @patch
 def combined(self:AidedAngle,
@@ -291,51 +299,113 @@ def combined(self:AidedAngle,
     error = error.mean((1,2)).to(distance.device).double()
     return normal.standardise(torch.stack([distance, error], 1)).sum(1)
 
+# %% ../../nbs/models/14_salad_detector.ipynb #6c3d4cd4
+class PlacesAngle(WeightedAngle):
+    "The highest place, or the mean of all places and the angle of the whole, whichever is further from normal images"
+    name,asks_places = 'places',True
+    least = Committee.least # Patients: with fewer the spread of normal images is little more than a guess
+    normal = None # `NormalStatistics` of highest place, mean place and angle of the whole, once fitted
+    of_places = None # `NormalStatistics` of each place, once fitted
+
+    def arrays(self): return dict(normal=self.normal.array, of_places=self.of_places.array)
+    def set_arrays(self, arrays):
+        self.normal,self.of_places = (NormalStatistics.from_array(arrays[name]) for name in ('normal','of_places'))
+
+# %% ../../nbs/models/14_salad_detector.ipynb #b72c5f0c
+@patch
+def evidence(self:PlacesAngle,
+    whole:torch.Tensor, # float64 B, angles of the images
+    places:torch.Tensor # float32 B x Q x Q, angles of their places
+)->torch.Tensor: # float64 B x 3
+    "The highest place and the mean place, in spreads of normal images, and the angle of the whole"
+    places = self.of_places.standardise(places.flatten(1)).double()
+    return torch.stack([places.amax(1), places.mean(1), whole], 1)
+
+@patch
+def __call__(self:PlacesAngle, batch):
+    whole = self.distance(batch.z, batch.detector.slots)
+    local,*others = self.normal.standardise(self.evidence(whole, batch.places)).unbind(1)
+    return torch.stack([local, torch.stack(others).mean(0)]).logsumexp(0)
+
+# %% ../../nbs/models/14_salad_detector.ipynb #ec4049cf
+@torch.no_grad()
+def _measured(score, model, images, slots, places):
+    "Set the statistics of a `PlacesAngle` by the training images whose places are kept"
+    kept = _some_images(len(images), len(places))
+    leave = same_patient_slots(images.cases.table.patient)[kept]
+    z = model.encoded(Subset(images, kept.tolist()))
+    of_places = place_distances(places, places, score, leave[:,kept])
+    score.of_places = NormalStatistics.fit(of_places.flatten(1), common_share=0.1)
+    score.normal = NormalStatistics.robust(score.evidence(score.distance(z, slots, leave), of_places))
+
+# %% ../../nbs/models/14_salad_detector.ipynb #c8f80557
+@patch
+def fitted(self:PlacesAngle, model, images, slots, places=None):
+    patients = images.cases.table.patient.nunique()
+    if patients < self.least:
+        print(f'the score of places needs normal images of {self.least} patients, and these are of {patients}: '
+            'the score is the angle of the whole', flush=True)
+        return WeightedAngle(self.k, self.temperature).fitted(model, images, slots)
+    new = SlotScore.fitted(self, model, images, slots)
+    _measured(new, model, images, slots, places)
+    return new
+
+# %% ../../nbs/models/14_salad_detector.ipynb #1c276de4
+class SaladBatch:
+    "Images as a detector sees them; each part is computed when it is first asked for"
+    def __init__(self,
+        detector, # `SaladDetector`
+        x:torch.Tensor # float32 B x 1 x H x W in [0, 1], working size
+    ):
+        self.detector = detector
+        self.x = as_input(x.to(next(detector.net.parameters()).device)) # float32 B x 3 x H x W in [-1, 1]
+
+    @cached_property
+    def maps(self): return self.detector.net.feature_maps(self.x)
+    @cached_property
+    def embedded(self): return self.detector.net.embed(self.maps) # z, and what the decoder sees
+    @property
+    def z(self): return self.embedded[0] # float32 B x dim
+    @cached_property
+    def error(self): return redraw_error(self.detector.net.redraw(self.embedded[1], self.x.shape[2:]), self.x)
+
+    @cached_property
+    def places(self): # float32 B x Q x Q, see `place_distances`
+        parts = self.detector.net.parts(self.maps)
+        return place_distances(parts, self.detector.places, self.detector.scorer)
+
 # %% ../../nbs/models/14_salad_detector.ipynb #e15f9272
 class SaladHeatmap:
     "Where an image is anomalous. A subclass has a `name` of its own and is called"
     name,kinds = None,{}
     redraws = False # whether it asks for the error of redrawing
+    asks_places = False # whether it asks for the places of the training images
     def __init_subclass__(cls): SaladHeatmap.kinds[cls.name] = cls
-    def __call__(self, detector, x, maps, error): raise NotImplementedError
-    def fitted(self, model, images): return self # another `SaladHeatmap` where it takes something from the images
-    def arrays(self)->dict: return {} # name -> Tensor
-    def set_arrays(self, arrays): pass
+    def __call__(self, batch): raise NotImplementedError # `SaladBatch` -> float32 B x H x W
     def __repr__(self): return f'{type(self).__name__}()'
 
 # %% ../../nbs/models/14_salad_detector.ipynb #89e860cd
 class ErrorHeatmap(SaladHeatmap):
     "The error of redrawing, see `redraw_error`"
     name,redraws = 'error',True
-    def __call__(self, detector, x, maps, error): return error
+    def __call__(self, batch): return batch.error
 
 # %% ../../nbs/models/14_salad_detector.ipynb #59a02a03
 class GradientHeatmap(SaladHeatmap):
     "The gradient of the distance, see `distance_gradient`"
     name = 'gradient'
-    def __call__(self, detector, x, maps, error):
+    def __call__(self, batch):
+        detector = batch.detector
         with torch.inference_mode(False): net = copy.deepcopy(detector.net) # tensors of inference mode take no gradient
         encode = lambda x: net.encode(x)[0]
         cosines = lambda z: detector.scorer.cosines(z, detector.slots.clone())
-        return distance_gradient(encode, x, cosines)
+        return distance_gradient(encode, batch.x, cosines)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #13e7015c
 class CellsHeatmap(SaladHeatmap):
     "How far each place is from the same place of the training images, see `place_distances`"
-    name = 'cells'
-    memory = None # float16 n x Q x Q x dim, see `places_of`, once fitted
-
-    def fitted(self, model, images):
-        new = copy.copy(self)
-        new.memory = places_of(model, images)
-        return new
-
-    def __call__(self, detector, x, maps, error):
-        places = place_distances(detector.net.parts(maps), self.memory, detector.scorer)
-        return _enlarged(places.to(x.device), int(x.shape[-1]))
-
-    def arrays(self): return dict(places=self.memory)
-    def set_arrays(self, arrays): self.memory = arrays['places']
+    name,asks_places = 'cells',True
+    def __call__(self, batch): return _enlarged(batch.places.to(batch.x.device), int(batch.x.shape[-1]))
 
 # %% ../../nbs/models/14_salad_detector.ipynb #24758b0c
 def _check_redraws(net, *parts):
@@ -353,19 +423,13 @@ class SaladDetector(Detector):
         net:Autoencoder, # The network
         slots:torch.Tensor, # float N x dim, what images are compared with
         score:SlotScore=None, # Fitted; `MeanAngle` by default
-        heatmap:SaladHeatmap=None # `ErrorHeatmap` by default
+        heatmap:SaladHeatmap=None, # `ErrorHeatmap` by default
+        places:torch.Tensor=None # float16 n x Q x Q x dim, see `places_of`, where score or heatmap ask for them
     ):
         super().__init__(preprocess)
-        self.net,self.slots = net.eval(),slots
+        self.net,self.slots,self.places = net.eval(),slots,places
         self.scorer,self.heatmapper = score or MeanAngle(),heatmap or ErrorHeatmap()
         _check_redraws(net, self.scorer, self.heatmapper)
-
-# %% ../../nbs/models/14_salad_detector.ipynb #682f2897
-@patch
-def _error(self:SaladDetector, code, x):
-    "The error of redrawing, float32 B x H x W; None where nobody asks for it"
-    if not (self.scorer.redraws or self.heatmapper.redraws): return None
-    return redraw_error(self.net.redraw(code, x.shape[2:]), x)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #70bd8e63
 @patch
@@ -373,11 +437,8 @@ def maps_features(self:SaladDetector,
     x:torch.Tensor # float32 B x 1 x H x W in [0, 1], working size
 )->tuple: # scores float64 B, heatmaps float32 B x H x W, embeddings float32 B x dim
     "Anomaly scores, heatmaps and embeddings of preprocessed images"
-    x = as_input(x.to(next(self.net.parameters()).device))
-    maps = self.net.feature_maps(x)
-    z, code = self.net.embed(maps)
-    error = self._error(code, x)
-    return self.scorer(z, self.slots, error), self.heatmapper(self, x, maps, error), z
+    batch = SaladBatch(self, x)
+    return self.scorer(batch), self.heatmapper(batch), batch.z
 
 @patch
 def maps(self:SaladDetector, x): return self.maps_features(x)[:2]
@@ -387,7 +448,8 @@ def maps(self:SaladDetector, x): return self.maps_features(x)[:2]
 def state(self:SaladDetector):
     settings = dict(network=self.net.settings(), **self.scorer.settings(), heatmap=self.heatmapper.name)
     network = {f'net.{name}': value for name,value in self.net.state_dict().items()}
-    return settings, dict(slots=self.slots, **self.scorer.arrays(), **self.heatmapper.arrays(), **network)
+    places = {} if self.places is None else dict(places=self.places)
+    return settings, dict(slots=self.slots, **places, **self.scorer.arrays(), **network)
 
 @patch(cls_method=True)
 def from_state(cls:SaladDetector, settings, arrays, preprocess):
@@ -397,15 +459,15 @@ def from_state(cls:SaladDetector, settings, arrays, preprocess):
     net.load_state_dict({name[4:]: value for name,value in arrays.items() if name.startswith('net.')})
     score = SlotScore.kinds[settings['rule']](settings['k'], settings['temperature'])
     heatmap = SaladHeatmap.kinds[settings['heatmap']]()
-    for part in (score, heatmap): part.set_arrays(arrays)
-    return cls(preprocess, net, arrays['slots'], score, heatmap)
+    score.set_arrays(arrays)
+    return cls(preprocess, net, arrays['slots'], score, heatmap, arrays.get('places'))
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-124
 @patch
 @torch.inference_mode(False)
 def to_detector(self:SaladModel,
     images:PreprocessedImages, # The training images
-    score:SlotScore=None, # `MeanAngle()` (official) by default, `WeightedAngle()` or `AidedAngle()`
+    score:SlotScore=None, # `MeanAngle()` (official) by default, `WeightedAngle()`, `AidedAngle()` or `PlacesAngle()`
     memory=trained_slots, # From model and images to slots: `trained_slots` (official) or `encoded_slots`
     heatmap:SaladHeatmap=None # `ErrorHeatmap()` by default, `GradientHeatmap()` or `CellsHeatmap()`
 )->SaladDetector: # `InputError` where a part needs a network that redraws, and this one does not
@@ -413,5 +475,6 @@ def to_detector(self:SaladModel,
     score,heatmap = score or MeanAngle(),heatmap or ErrorHeatmap()
     _check_redraws(self.net, score, heatmap)
     slots = memory(self, images)
-    fitted = score.fitted(self, images, slots)
-    return SaladDetector(images.preprocess, copy.deepcopy(self.net), slots, fitted, heatmap.fitted(self, images))
+    places = places_of(self, images) if score.asks_places or heatmap.asks_places else None
+    fitted = score.fitted(self, images, slots, places)
+    return SaladDetector(images.preprocess, copy.deepcopy(self.net), slots, fitted, heatmap, places)

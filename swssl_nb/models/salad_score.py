@@ -10,12 +10,12 @@ import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from ..core import InputError
 from ..data.preprocess import Preprocess
-from .salad_detector import SaladDetector, same_patient_slots
+from .salad_detector import SaladBatch, SaladDetector, same_patient_slots
 from .scorers import NormalStatistics, Scorer
 
 # %% ../../nbs/models/17_salad_score.ipynb #a92c65cb
 class SaladScore(Scorer):
-    "The anomaly score of a SALAD detector that learned from the same normal images"
+    "The angle of an image to the memory of a SALAD detector that learned from the same normal images"
     name = 'salad_score'
     def __init__(self,
         weight:float=0.5, # Of the score in the sum
@@ -58,9 +58,10 @@ def finish(self:SaladScore):
 def distance(self:SaladScore,
     x:torch.Tensor # float32 B x 1 x H x W in [0, 1], at the working size of the windows
 )->torch.Tensor: # float32 B
-    "SALAD's anomaly score"
+    "SALAD's angle of the whole image"
     small = F.interpolate(x, self.detector.preprocess.size, mode='bilinear', antialias=True)
-    return self.detector.maps_features(small)[0].float()
+    z = SaladBatch(self.detector, small).z
+    return self.detector.scorer.distance(z, self.detector.slots).float()
 
 @patch
 def image_scores(self:SaladScore, batch):
