@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['NormalStatistics', 'FitTask', 'WindowBatch', 'Scorer', 'bank_of', 'weighted_sum', 'WindowDistance',
            'distance_statistics', 'needs_standard_distances', 'ImageDistance', 'official_score', 'OfficialScore',
-           'ask_scorers', 'Pool', 'TopFraction', 'Committee']
+           'ask_scorers', 'Pool', 'TopFraction', 'Committee', 'body_share', 'positions_of']
 
 # %% ../../nbs/models/05_scorers.ipynb #d7e160d5
 from dataclasses import dataclass
-import torch
+import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from ..core import InputError
+from ..data.body import find_body
 from .memory import BankQuery, ImageMemory, MemoryBuilder, WindowMemory
-from .windows import Grid
+from .windows import Grid, window_share
 
 # %% ../../nbs/models/05_scorers.ipynb #e260bf90
 class NormalStatistics:
@@ -413,7 +414,7 @@ class Pool:
     def __init_subclass__(cls): Pool.kinds[cls.name] = cls
     def check(self, scorers): pass # `InputError` where it does not go with the scorers
     def begin(self, task): pass # Before the first normal image
-    def add(self, h, valid_mask): pass # A normal image
+    def add(self, h, valid_mask, image): pass # A normal image: as `Scorer.add`, and float 1 x 1 x H x W
     def finish(self, scorers): pass # After the last; the scorers are fitted
     def arrays(self): return {} # What was fitted, name -> Tensor
 
@@ -492,14 +493,20 @@ class Committee(Pool):
     least = 20 # With fewer normal images their spread is little more than a guess
     most = 200 # Normal images that are measured, spread evenly
     def __init__(self,
-        fraction:float=0.01 # Share of the windows that is local evidence
+        fraction:float=0.01, # Share of the windows that is local evidence
+        body:float=0.25 # Share of the body in a window from which its position counts, on average over normal images
     ):
         self.local,self.diffuse = TopFraction(fraction),TopFraction(1.)
+        self.body = body
         self.normal = None # float 2 x E, median and spread of each value, once fitted
+        self.positions = None # bool P, which positions count, once fitted; None: all
 
-    def settings(self): return dict(name=self.name, fraction=self.local.fraction)
-    def arrays(self): return dict(normal=self.normal)
+    def settings(self): return dict(name=self.name, fraction=self.local.fraction, body=self.body)
     def __repr__(self): return f'Committee({self.local.fraction})'
+
+    def arrays(self):
+        positions = {} if self.positions is None else dict(positions=self.positions)
+        return dict(normal=self.normal, **positions)
 
 # %% ../../nbs/models/05_scorers.ipynb #789a07c5
 @patch
@@ -519,15 +526,24 @@ def names(self:Committee,
         if image is not None: members.append(f'{name}: image')
     return members
 
+# %% ../../nbs/models/05_scorers.ipynb #764ac2b8
+@patch
+def counted(self:Committee, batch): # `WindowBatch` -> bool B x P
+    "Windows that count, at the positions that count; all of them for an image that has none there"
+    if self.positions is None: return batch.counted
+    inside = batch.counted & self.positions.to(batch.counted.device)
+    return torch.where(inside.any(1, keepdim=True), inside, batch.counted)
+
 # %% ../../nbs/models/05_scorers.ipynb #60c84513
 @patch
 def evidence(self:Committee,
     batch:WindowBatch # After `ask_scorers`
 )->torch.Tensor: # float B x E, not yet standardised
     "The values of each image, in the order of `names`"
+    counted = self.counted(batch)
     values = []
     for windows,image in zip(batch.window_parts, batch.image_parts):
-        if windows is not None: values += [pool(windows, batch.counted) for pool in (self.local, self.diffuse)]
+        if windows is not None: values += [pool(windows, counted) for pool in (self.local, self.diffuse)]
         if image is not None: values.append(image)
     return torch.stack(values, 1)
 
@@ -545,25 +561,53 @@ def join(self:Committee, z, batch): # float B x E -> float B
 @patch
 def image_scores(self:Committee, batch, scorers): return self.join(self.standardised(batch), batch)
 
+# %% ../../nbs/models/05_scorers.ipynb #9477003f
+def body_share(
+    image:torch.Tensor, # float 1 x 1 x H x W in [0, 1]
+    grid:Grid # The windows
+): # float P, or None where neither is found
+    "How much of each window shows the lungs or the breast"
+    body = find_body(image)
+    if not body.found.item(): return None
+    mask = F.interpolate(body.mask.float(), tuple(grid.size))
+    return window_share(mask, grid)[0]
+
+# %% ../../nbs/models/05_scorers.ipynb #9d74403c
+def positions_of(
+    shares, # Of normal images, see `body_share`
+    least:float, # Mean share of the body from which a position counts
+    few:int=5 # With fewer positions, or where the body is found in less than half of the images, all count
+): # bool P, or None: all
+    "Positions where normal images show the body"
+    if not shares: return None
+    found = [share for share in shares if share is not None]
+    positions = torch.stack(found).mean(0) >= least if len(found) >= len(shares)/2 else torch.zeros(1)
+    if positions.sum() >= few: return positions
+    print(f'lungs or breast are found in {len(found)} of {len(shares)} normal images: the windows count at all positions',
+        flush=True)
+
 # %% ../../nbs/models/05_scorers.ipynb #c208a387
 @patch
 def begin(self:Committee, task):
     n = task.images
     self._wanted = set(torch.linspace(0, n-1, min(self.most, n)).round().long().tolist())
-    self._seen = []
-    self._count = 0
+    self._seen,self._shares = [],[]
+    self._count,self._grid = 0,task.grid
 
 @patch
-def add(self:Committee, h, valid_mask):
-    if self._count in self._wanted: self._seen.append((self._count, h.half(), valid_mask))
+def add(self:Committee, h, valid_mask, image):
+    if self._count in self._wanted:
+        self._seen.append((self._count, h.half(), valid_mask))
+        if self.body: self._shares.append(body_share(image, self._grid))
     self._count += 1
 
 # %% ../../nbs/models/05_scorers.ipynb #ed12128e
 @patch
 def finish(self:Committee, scorers):
     values = []
+    self.positions = positions_of(self._shares, self.body)
     for i,h,valid_mask in self._seen:
         batch = WindowBatch(h[None].float(), valid_mask[None], leave=torch.tensor([i], device=h.device))
         values.append(self.evidence(ask_scorers(scorers, batch)))
-    del self._seen, self._wanted, self._count
+    del self._seen, self._shares, self._wanted, self._count, self._grid
     self.normal = NormalStatistics.robust(torch.cat(values)).array

@@ -170,12 +170,12 @@ def memory(self:SwsslDetector): # `WindowMemory`, or None
 
 # %% ../../nbs/models/10_swssl.ipynb #acfe9d89
 def _features_of(images, encoder, grid, features):
-    "Features P x D and valid mask P of one image after another"
+    "Features P x D, valid mask P and pixels 1 x 1 x H x W of one image after another"
     device = next(encoder.parameters()).device
     for i in progress_bar(range(len(images)), leave=False):
         image = images[i][None].to(device)
         h = window_features(encoder, image, grid, features)[0]
-        yield h, ~blank(image, grid)[0]
+        yield h, ~blank(image, grid)[0], image
 
 # %% ../../nbs/models/10_swssl.ipynb #c803f50c
 def fit_scorers(
@@ -194,8 +194,9 @@ def fit_scorers(
     task = FitTask(len(images), grid, encoder.channels, groups, model)
     with torch.inference_mode():
         for one in (*scorers, pool): one.begin(task)
-        for h,valid_mask in _features_of(images, encoder, grid, features):
-            for one in (*scorers, pool): one.add(h, valid_mask)
+        for h,valid_mask,image in _features_of(images, encoder, grid, features):
+            for scorer in scorers: scorer.add(h, valid_mask)
+            pool.add(h, valid_mask, image)
         for scorer in scorers: scorer.finish()
         for scorer in scorers: scorer.bind(scorers)
         pool.finish(scorers)
