@@ -87,13 +87,12 @@ def cosine_angle(
 
 # %% ../../nbs/models/14_salad_detector.ipynb #8148dc65
 def nearest_slots(z, slots, k, leave=None):
-    "Vectors and slots of length 1; cosines to the k nearest, -inf where none is left, and which they are, ... x B x K"
+    "Vectors and slots of length 1; cosines to all slots, ... x B x N, and to the k nearest; -inf where none is left"
     precision = torch.float64 if slots.ndim == 2 else torch.float32 # the slots of all places are many
     z, slots = (F.normalize(vectors.cpu().to(precision), dim=-1) for vectors in (z, slots))
-    every = z @ slots.mT
+    every = z @ slots.transpose(-2, -1)
     if leave is not None: every = every.masked_fill(leave, -torch.inf)
-    cosine, which = every.topk(min(k, slots.shape[-2]), dim=-1)
-    return z, slots, cosine, which
+    return z, slots, every, every.topk(min(k, slots.shape[-2]), dim=-1).values
 
 # %% ../../nbs/models/14_salad_detector.ipynb #f6a5e5a8
 class SlotScore:
@@ -154,17 +153,17 @@ def __call__(self:SlotScore,
 class MeanAngle(SlotScore):
     "The mean angle to the nearest slots: the score of the official code"
     name = 'official'
-    def cosines(self, z, slots, leave=None): return nearest_slots(z, slots, self.k, leave)[2]
+    def cosines(self, z, slots, leave=None): return nearest_slots(z, slots, self.k, leave)[3]
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-100
 class WeightedAngle(SlotScore):
     "The angle to the weighted mean of the nearest slots: our reading of the paper"
     name = 'weighted'
     def cosines(self, z, slots, leave=None):
-        z, slots, cosine, which = nearest_slots(z, slots, self.k, leave)
-        share = (cosine/self.temperature).softmax(-1)
-        of_every_slot = share.new_zeros(*share.shape[:-1], slots.shape[-2]).scatter(-1, which, share)
-        mean = F.normalize(of_every_slot @ slots, dim=-1)
+        z, slots, every, nearest = nearest_slots(z, slots, self.k, leave)
+        far = every < nearest[...,-1:]
+        share = (every.masked_fill(far, -torch.inf)/self.temperature).softmax(-1)
+        mean = F.normalize(share @ slots, dim=-1)
         return (z*mean).sum(-1, keepdim=True)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #5e6eaf83

@@ -532,7 +532,7 @@ def counted(self:Committee, batch): # `WindowBatch` -> bool B x P
     "Windows that count, at the positions that count; all of them for an image that has none there"
     if self.positions is None: return batch.counted
     inside = batch.counted & self.positions.to(batch.counted.device)
-    return torch.where(inside.any(1, keepdim=True), inside, batch.counted)
+    return inside | (batch.counted & ~inside.any(1, keepdim=True))
 
 # %% ../../nbs/models/05_scorers.ipynb #60c84513
 @patch
