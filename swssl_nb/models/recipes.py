@@ -113,7 +113,8 @@ _rounds = dict(
 # %% ../../nbs/models/13_recipes.ipynb #b1b0af4a
 _slots = dict(
     k=(100, 'nearest slots that count'),
-    score=('official', "'official': mean angle to the nearest slots; 'weighted': angle to their weighted mean; 'places': places, too"),
+    score=('official', "'official': mean angle to the nearest slots; 'weighted': angle to their weighted mean; "
+        "'places': that and single places; 'aided': 'official' and the error of redrawing"),
     memory=('trained', "slots: 'trained' as training left them, 'encoded' by the finished network"),
     heatmap=('error', "'error' of redrawing, 'gradient' of the distance, or 'cells': the score place by place"))
 
@@ -256,7 +257,7 @@ _add('swssl', 'swssl',
     objective='swssl', **_two_stages)
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
-_paper = dict(objective='swssl', stages=(-1,), components=None, standardise=False, search_radius=0,
+_paper = dict(objective='swssl', freeze_norm=False, stages=(-1,), components=None, standardise=False, search_radius=0,
     top_fraction=0., lesion_score=0., image_distance=0.)
 _add('swssl-paper', 'swssl', 'SWSSL as published: plain distances, the largest window', **_paper)
 _add('swssl-official', 'swssl', "the score of SWSSL's official code", **_paper, official_score=True)

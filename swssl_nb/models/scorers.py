@@ -583,8 +583,8 @@ def positions_of(
     found = [share for share in shares if share is not None]
     positions = torch.stack(found).mean(0) >= least if len(found) >= len(shares)/2 else torch.zeros(1)
     if positions.sum() >= few: return positions
-    print(f'lungs or breast are found in {len(found)} of {len(shares)} normal images: the windows count at all positions',
-        flush=True)
+    print(f'lungs or breast are found in {len(found)} of {len(shares)} normal images: '
+        'the windows count at all positions', flush=True)
 
 # %% ../../nbs/models/05_scorers.ipynb #c208a387
 @patch
