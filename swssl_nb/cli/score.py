@@ -9,7 +9,7 @@ __all__ = ['unique_names', 'named_images', 'load_detector', 'write_heatmap', 'sc
 import csv, os, sys, time, unicodedata
 from collections import Counter
 from pathlib import Path
-from ..core import InputError, written_whole
+from ..core import InputError, read_json, written_whole
 from .arguments import add_command, add_running
 
 # %% ../../nbs/cli/02_score.ipynb #864d3bb1
@@ -53,7 +53,7 @@ def load_detector(
     device=None # As `choose_device` takes it; the GPU where there is one
 ): # `Detector`
     "The detector of a run folder, whichever its method"
-    import swssl_nb.evaluate.drift, swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
+    import swssl_nb.evaluate.worklist, swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
     from swssl_nb.models.detector import Detector
     return Detector.load(run, device=device)
 
@@ -74,48 +74,86 @@ def write_heatmap(
         tifffile.imwrite(part, scored.heatmap, compression='zlib')
 
 # %% ../../nbs/cli/02_score.ipynb #f9133dda
-_columns = ('path', 'score', 'error')
+def _text(value):
+    "A cell of the table: nothing where there is nothing, 1 or 0 for yes or no, a number with all of its digits"
+    if value is None: return ''
+    if isinstance(value, bool): return int(value)
+    return repr(value) if isinstance(value, float) else value
 
-def _row(scored):
-    "Path, score and error of one image; bytes of a path that are no text are spelled out"
-    path = os.fsencode(scored.path).decode('utf-8', 'backslashreplace')
-    return path, '' if scored.score is None else repr(scored.score), scored.error or ''
+def _row(detector, scored, normals):
+    "What the worklist says of one image; bytes of a path that are no text are spelled out"
+    row = detector.worklist_row(scored, normals)
+    row['path'] = os.fsencode(scored.path).decode('utf-8', 'backslashreplace')
+    return {column: _text(value) for column,value in row.items()}
 
-def _write_rows(file, scored, each):
-    "Write a row for each of `scored` and give it to `each`; the number of images without a score"
-    rows, skipped = csv.writer(file), 0
-    rows.writerow(_columns)
+def _write_rows(file, scored, row_of):
+    "Write the row of each of `scored`; the number of images without a score"
+    from swssl_nb.evaluate.worklist import worklist_columns
+    rows, skipped = csv.DictWriter(file, worklist_columns), 0
+    rows.writeheader()
     for one in scored:
-        rows.writerow(_row(one))
+        rows.writerow(row_of(one))
         if one.error:
             skipped += 1
             print(f'skipped: {one.error}', file=sys.stderr)
-        each(one)
     return skipped
 
 # %% ../../nbs/cli/02_score.ipynb #95e20515
 def _print_drift(detector, sample):
-    "Whether the scored images are like those of the calibration; on stderr where they are not"
+    "Whether the scored images are unlike those of the calibration, which is said on stderr"
     try: drift = detector.drift(sample)
-    except InputError as e: return print(f'drift not checked: {e}')
-    if drift.elsewhere: print(f'WARNING: {drift}', file=sys.stderr)
-    else: print(drift)
+    except InputError as e: print(f'drift not checked: {e}')
+    else:
+        if drift.elsewhere: print(f'WARNING: flags are withheld. {drift}', file=sys.stderr)
+        else: print(drift)
+        return drift.elsewhere
+    return False
+
+def _without_flags(table):
+    "Empty the column of flags of a table on disk"
+    new = Path(f'{table}.new')
+    with open(table, newline='', encoding='utf-8') as old, open(new, 'w', newline='', encoding='utf-8') as file:
+        rows = csv.DictReader(old)
+        writer = csv.DictWriter(file, rows.fieldnames)
+        writer.writeheader()
+        for row in rows: writer.writerow(dict(row, flag=''))
+    os.replace(new, table)
 
 # %% ../../nbs/cli/02_score.ipynb #93feaec0
-def _score_into(target, detector, images, folder, strict):
-    "Write the table, and heatmaps into `folder`; the number of images without a score, and the `Sample` of their drift"
+def _learned_names(run):
+    "Names of the images that a run learned from, in their order; None where its record does not say"
+    from swssl_nb.evaluate.records import read_record
+    try: record, facts = read_record(run), read_json(Path(run)/'training.json')
+    except InputError: return None
+    skipped = {image['path'] for image in facts['skipped']}
+    rows = [row for row in record['train'] if row['label'] == 0 and row['path'] not in skipped]
+    return [Path(row['path']).name for row in rows] if len(rows) == facts['images'] else None
+
+def _row_function(detector, images, folder, normals):
+    "A function from each `Scored` in turn to its row, which writes its heatmap, too; and the `Sample` that it fills"
     from swssl_nb.evaluate.calibrate import Sample
     sample, names = Sample(), iter([name for _,name in images])
-    def each(scored):
+    def row_of(scored):
         name = next(names)
         sample.add(scored)
         if folder and not scored.error: write_heatmap(detector, scored, folder, name)
+        return _row(detector, scored, normals)
+    return row_of, sample
 
-    draw = bool(folder)
+def _score_into(target, detector, images, folder, strict, normals=None):
+    "Write the table, and heatmaps into `folder`; the number of images without a score"
+    row_of, sample = _row_function(detector, images, folder, normals)
+    draw = bool(folder) or detector.calibration is not None # the reason of a flag says where
     scored = detector.stream([image for image,_ in images], heatmaps=draw, radiographs=draw, strict=strict)
-    with written_whole(target, keep=len('path,score,error\r\n')) as part:
-        with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file:
-            return _write_rows(file, scored, each), sample
+    with written_whole(target, keep=len(_header())) as part:
+        with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file: skipped = _write_rows(file, scored, row_of)
+        if skipped < len(images) and _print_drift(detector, sample) and Path(part).is_file(): _without_flags(part)
+    return skipped
+
+def _header():
+    "The first line of the table"
+    from swssl_nb.evaluate.worklist import worklist_columns
+    return ','.join(worklist_columns) + '\r\n'
 
 # %% ../../nbs/cli/02_score.ipynb #3160c0f4
 def score(args):
@@ -124,12 +162,11 @@ def score(args):
     target, folder = check_target(args.csv, stream=True), args.heatmaps and writable_folder(args.heatmaps)
     detector, images = load_detector(args.run, args.device), named_images(args.paths)
     start = time.perf_counter()
-    skipped, sample = _score_into(target, detector, images, folder, args.strict)
+    skipped = _score_into(target, detector, images, folder, args.strict, _learned_names(args.run))
     rate = len(images)/(time.perf_counter() - start)
     print(f'{target}: {len(images) - skipped} images scored, {skipped} skipped, {rate:.2f} images per second')
     if skipped == len(images):
         raise InputError('none of the images could be scored', target, 'the errors are in this file')
-    _print_drift(detector, sample)
 
 # %% ../../nbs/cli/02_score.ipynb #8db0ca29
 def add_score(
@@ -139,6 +176,6 @@ def add_score(
     p = add_command(commands, score, 'score images with a trained run')
     p.add_argument('paths', nargs='+', metavar='PATH', help='images and folders of images')
     p.add_argument('--run', required=True, metavar='RUN', help='run folder, as train wrote it')
-    p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, error')
+    p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, quantile, flag, threshold, reason, error')
     p.add_argument('--heatmaps', metavar='DIR', help='folder for heatmaps')
     add_running(p)

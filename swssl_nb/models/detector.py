@@ -102,6 +102,21 @@ def maps_features(self:Detector,
     "`maps`, and a few numbers that say what an image is like: here its brightness on an 8 x 8 grid"
     return *self.maps(x), F.adaptive_avg_pool2d(x, 8).flatten(1)
 
+# %% ../../nbs/models/06_detector.ipynb #fe1a4a1f
+@patch
+def evidence(self:Detector,
+    x:torch.Tensor # float32 1 x 1 x H x W in [0, 1], working size
+)->dict: # Text -> float, in spreads above normal images; empty where a method has no such parts
+    "What the score of an image is made of"
+    return {}
+
+@patch
+def nearest_normal(self:Detector,
+    x:torch.Tensor # float32 1 x 1 x H x W in [0, 1], working size
+)->int: # Number of the image among those that were learned from; None where a method keeps none
+    "The normal image that is most like this one"
+    return None
+
 # %% ../../nbs/models/06_detector.ipynb #1097b37e
 def _holds_tensors(value):
     "Whether an object has tensors or modules among its attributes, or objects that have"

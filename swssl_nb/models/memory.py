@@ -345,6 +345,17 @@ def nearest(self:ImageMemory,
     at,length = self.vectors(self.memory.compared(h), valid_mask)
     return self.apart(_products(self.memory, at), length, leave)
 
+# %% ../../nbs/models/04_memory.ipynb #be161cda
+@patch
+def nearest_image(self:ImageMemory,
+    h:torch.Tensor, # float B x P x D, features of new images
+    valid_mask:torch.Tensor # bool B x P, windows that count
+)->torch.Tensor: # long B, numbers of normal images
+    "The normal image that is nearest to each"
+    at,_ = self.vectors(self.memory.compared(h), valid_mask)
+    cosine = _products(self.memory, at)/self.lengths.clamp(min=1e-12)
+    return torch.where(self.lengths > 0, cosine, -torch.inf).argmax(1)
+
 # %% ../../nbs/models/04_memory.ipynb #cell-48
 def _check_images(memory, there):
     "`InputError` where the images of a bank cannot say how far images are apart"

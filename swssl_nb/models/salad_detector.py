@@ -442,6 +442,20 @@ def maps_features(self:SaladDetector,
 @patch
 def maps(self:SaladDetector, x): return self.maps_features(x)[:2]
 
+# %% ../../nbs/models/14_salad_detector.ipynb #5fbf4494
+@patch
+def evidence(self:SaladDetector, x):
+    if not isinstance(self.scorer, PlacesAngle): return {}
+    batch,rule = SaladBatch(self, x),self.scorer
+    found = rule.evidence(rule.distance(batch.z, self.slots), batch.places)
+    names = (f'unlike normal images {where}' for where in ('in one place','all over','as a whole'))
+    return dict(zip(names, rule.normal.standardise(found)[0].tolist()))
+
+@patch
+def nearest_normal(self:SaladDetector, x):
+    z = SaladBatch(self, x).z.float()
+    return (F.normalize(z)@F.normalize(self.slots.float()).T)[0].argmax().item()
+
 # %% ../../nbs/models/14_salad_detector.ipynb #541dd42b
 @patch
 def state(self:SaladDetector):

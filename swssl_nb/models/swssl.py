@@ -258,6 +258,27 @@ def maps_features(self:SwsslDetector, x):
     features = mean if self.memory is None else self.memory.compared(mean)
     return score, to_heatmap(batch.scores, self.grid, batch.counted), features
 
+# %% ../../nbs/models/10_swssl.ipynb #93922b76
+_evidence_words = dict(window_distance='unlike normal windows', lesion_score='like a synthetic lesion',
+    image_distance='unlike normal images', salad_score='unlike normal images, by SALAD')
+_extent_words = dict(local='in one place', diffuse='all over', image='as a whole')
+
+@patch
+def evidence(self:SwsslDetector, x):
+    if not isinstance(self.pool, Committee): return {}
+    batch = self.window_scores(x)
+    values = self.pool.standardised(batch)[0].tolist()
+    parts = [name.split(': ') for name in self.pool.names(batch)]
+    names = [f'{_evidence_words.get(scorer, scorer)} {_extent_words[extent]}' for scorer,extent in parts]
+    return dict(zip(names, values))
+
+@patch
+def nearest_normal(self:SwsslDetector, x):
+    scorer = next((one for one in self.scorers if isinstance(one, ImageDistance)), None)
+    if scorer is None: return None
+    batch = self._windows_of(x.to(self.device))
+    return scorer.images.nearest_image(batch.h, batch.counted).item()
+
 # %% ../../nbs/models/10_swssl.ipynb #ef3b261d
 def _int8_model(detector):
     "The arrays of an engine in 8-bit integers, none for others"
