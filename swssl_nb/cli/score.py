@@ -146,7 +146,8 @@ def _score_into(target, detector, images, folder, strict, normals=None):
     draw = bool(folder) or detector.calibration is not None # the reason of a flag says where
     scored = detector.stream([image for image,_ in images], heatmaps=draw, radiographs=draw, strict=strict)
     with written_whole(target, keep=len(_header())) as part:
-        with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file: skipped = _write_rows(file, scored, row_of)
+        with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file:
+            skipped = _write_rows(file, scored, row_of)
         if skipped < len(images) and _print_drift(detector, sample) and Path(part).is_file(): _without_flags(part)
     return skipped
 
@@ -176,6 +177,6 @@ def add_score(
     p = add_command(commands, score, 'score images with a trained run')
     p.add_argument('paths', nargs='+', metavar='PATH', help='images and folders of images')
     p.add_argument('--run', required=True, metavar='RUN', help='run folder, as train wrote it')
-    p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, quantile, flag, threshold, reason, error')
+    p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, flag, reason ...')
     p.add_argument('--heatmaps', metavar='DIR', help='folder for heatmaps')
     add_running(p)
