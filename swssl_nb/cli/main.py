@@ -9,13 +9,13 @@ __all__ = ['commands', 'parser', 'main']
 import sys
 from .arguments import make_parser, run_command
 from .train import add_train
-from .score import add_score
+from .score import add_score, add_worklist
 from .evaluate import add_evaluate, add_report
 from .bench import add_bench
 from .demo import add_demo
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
-commands = (add_train, add_score, add_evaluate, add_report, add_bench, add_demo)
+commands = (add_train, add_score, add_worklist, add_evaluate, add_report, add_bench, add_demo)
 
 def parser(): # `argparse.ArgumentParser`
     "The command line of swssl_nb"

@@ -9,8 +9,8 @@ __all__ = ['radiograph_uri', 'heatmap_uri', 'worklist_page']
 import base64, io, json
 from pathlib import Path
 import matplotlib, numpy as np
-from fastcore.xml import (Body, Button, Dd, Details, Div, Dl, Dt, H1, Head, Html, Img, Input, Label, Meta, P, Script, Style,
-    Summary, Table, Tbody, Td, Th, Thead, Title, Tr, to_xml)
+from fastcore.xml import (Body, Button, Dd, Details, Div, Dl, Dt, H1, Head, Html, Img, Input, Label, Meta, P, Script,
+    Style, Summary, Table, Tbody, Td, Th, Thead, Title, Tr, to_xml)
 from PIL import Image
 from .. import __version__
 from ..core import written_whole
@@ -80,7 +80,7 @@ _terms = {
     'quantile': 'The share of normal images, set aside for calibration, that score lower.',
     'flag': 'The score lies above the threshold.',
     'threshold': 'Chosen so that no more than the target share of normal images (false positives) lies above it.',
-    'spreads above normal': 'How far a part of the score lies above its median in normal images, in standard deviations.',
+    'spreads above normal': 'How far a part of the score lies above its median in normal images, in their spread.',
     'heatmap': 'Coloured where it is above 99 % of the pixels of normal images; yellow is highest.',
     'drift': 'Whether the images look like those that the threshold was set on. Where not, nothing is flagged.'}
 
@@ -176,7 +176,8 @@ _policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 def _viewer():
     "Image, heatmap above it, and what can be done with them"
     slider = Label('Heatmap ', Input(type='range', id='opacity', min='0', max='100', value='70'))
-    buttons = (Button(words, id=name) for name,words in dict(before='Previous', next='Next', reset='Reset view').items())
+    names = dict(before='Previous', next='Next', reset='Reset view')
+    buttons = (Button(words, id=name) for name,words in names.items())
     controls = Div(*buttons, slider, cls='controls')
     stage = Div(Img(id='image', alt=''), Img(id='heat', alt=''), id='stage')
     return Div(stage, controls, P(id='words', aria_live='polite'))
@@ -210,7 +211,8 @@ def worklist_page(
     notice = P('For research. Not a medical device. This file holds patient images: keep it as you keep those.')
     about = Div(*_about(detector, drift, entries), cls='about')
     view = Div(_viewer(), _table(entries), cls='view')
-    body = Body(H1(title), about, view, _explained(), notice, Script(_as_json(entries), type='application/json', id='entries'), Script(_script))
+    scripts = Script(_as_json(entries), type='application/json', id='entries'), Script(_script)
+    body = Body(H1(title), about, view, _explained(), notice, *scripts)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path, do='name a file in a folder that can be written') as part:
