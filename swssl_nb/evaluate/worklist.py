@@ -83,7 +83,7 @@ def reason(self:Detector,
     "Why an image is flagged"
     if self.calibration is None: raise InputError('the detector is not calibrated', do='call detector.calibrate')
     x = self.preprocess(scored.radiograph)[None]
-    words = f'{_standing_out(self, x)}highest in the {place_name(scored.heatmap, scored.radiograph)}; '
+    words = f'{_standing_out(self, x)}highest point: {place_name(scored.heatmap, scored.radiograph)}; '
     words = f'{words}{_beside_normals(self.calibration, scored.score)}'
     nearest = self.nearest_normal(x) if normals is not None else None
     return words if nearest is None else f'{words}; most like {normals[nearest]}'

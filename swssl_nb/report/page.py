@@ -9,8 +9,8 @@ __all__ = ['radiograph_uri', 'heatmap_uri', 'worklist_page']
 import base64, io, json
 from pathlib import Path
 import matplotlib, numpy as np
-from fastcore.xml import (Body, Button, Dd, Details, Div, Dl, Dt, H1, Head, Html, Img, Input, Label, Meta, P, Script,
-    Style, Summary, Table, Tbody, Td, Th, Thead, Title, Tr, to_xml)
+from fastcore.xml import (Body, Button, Dd, Details, Div, Dl, Dt, H1, Head, Html, Img, Input, Label, Meta, P, Safe,
+    Script, Small, Style, Summary, Table, Tbody, Td, Th, Thead, Title, Tr, to_xml)
 from PIL import Image
 from .. import __version__
 from ..core import written_whole
@@ -115,6 +115,8 @@ th,td{padding:.2rem .5rem;border-bottom:1px solid var(--line);text-align:left;ve
 th{position:sticky;top:0;background:Canvas}
 tr[aria-selected=true]{outline:2px solid var(--mark);outline-offset:-2px}
 tbody tr{cursor:pointer}
+td small{display:block;opacity:.75}
+td.score,td.quantile{text-align:right;font-variant-numeric:tabular-nums}
 td.flag{color:var(--mark);font-weight:600}
 dt{font-weight:600}
 @media(max-width:50rem){.view{grid-template-columns:1fr}}
@@ -185,8 +187,9 @@ def _viewer():
 def _table(entries):
     "The list beside it"
     cells = [_cells(row) for row,_ in entries]
-    head = Tr(*[Th(name) for name in ('image','score','quantile','flag','reason')])
-    rows = [Tr(*[Td(text, cls=name) for name,text in cell.items()]) for cell in cells]
+    head = Tr(*[Th(name) for name in ('image','score','quantile','flag')])
+    numbers = lambda cell: [Td(cell[name], cls=name) for name in ('score','quantile','flag')]
+    rows = [Tr(Td(cell['image'], Small(cell['reason'])), *numbers(cell)) for cell in cells]
     return Div(Table(Thead(head), Tbody(*rows)), cls='list')
 
 def _as_json(entries):
@@ -211,7 +214,7 @@ def worklist_page(
     notice = P('For research. Not a medical device. This file holds patient images: keep it as you keep those.')
     about = Div(*_about(detector, drift, entries), cls='about')
     view = Div(_viewer(), _table(entries), cls='view')
-    scripts = Script(_as_json(entries), type='application/json', id='entries'), Script(_script)
+    scripts = Script(Safe(_as_json(entries)), type='application/json', id='entries'), Script(Safe(_script))
     body = Body(H1(title), about, view, _explained(), notice, *scripts)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
