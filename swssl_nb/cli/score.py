@@ -189,7 +189,7 @@ def worklist(args):
     target = check_target(args.out)
     detector, images = load_detector(args.run, args.device), [image for image,_ in named_images(args.paths)]
     title = f'Worklist: {len(images)} images, run {Path(args.run).name}'
-    print(worklist_page(detector, images, target, _learned_names(args.run), title))
+    print(worklist_page(detector, images, target, _learned_names(args.run), title, args.strict))
 
 # %% ../../nbs/cli/02_score.ipynb #6729c081
 def add_worklist(

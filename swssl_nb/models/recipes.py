@@ -254,7 +254,7 @@ _add('swssl+lesion', 'swssl',
     'windows on a frozen encoder, a head that learns to see synthetic lesions, and the image as a whole')
 _add('swssl', 'swssl',
     "SWSSL's own objective trains the encoder; scored by windows and the image as a whole",
-    objective='swssl', **_two_stages)
+    objective='swssl', freeze_norm=False, **_two_stages)
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
 _paper = dict(objective='swssl', freeze_norm=False, stages=(-1,), components=None, standardise=False, search_radius=0,
@@ -272,9 +272,9 @@ dbt_lr = 5e-6 # where the encoder learns, as published
 
 # %% ../../nbs/models/13_recipes.ipynb #d36eaa9f
 _add('swssl-dbt', 'swssl', "SWSSL's objective, settings for tomosynthesis",
-    **presets['dbt'], **_two_stages, objective='swssl', lr=dbt_lr)
+    **presets['dbt'], **_two_stages, objective='swssl', freeze_norm=False, lr=dbt_lr)
 _add('swssl-quick', 'swssl', "SWSSL's objective, small, for a first look",
-    **presets['quick'], **_two_stages, objective='swssl')
+    **presets['quick'], **_two_stages, objective='swssl', freeze_norm=False)
 
 # %% ../../nbs/models/13_recipes.ipynb #25f95724
 _add('salad-quick', 'salad', 'SALAD in minutes, on a frozen encoder', net='tf_efficientnet_lite0', stages=(-2,-1),

@@ -56,16 +56,16 @@ def _cells(row):
         reason=row['reason'] or row['error'] or '')
 
 def _entry(detector, scored, normals):
-    "Row of the worklist, and pictures where there are some"
+    "Row of the worklist, and what is shown where it was scored"
     row = detector.worklist_row(scored, normals)
     if scored.error is not None: return row, None
-    pictures = dict(image=radiograph_uri(scored.radiograph), heat=heatmap_uri(light(detector, scored.heatmap)))
-    return row, pictures
+    shown = dict(image=radiograph_uri(scored.radiograph), heatmap=heatmap_uri(light(detector, scored.heatmap)))
+    return row, shown
 
-def _entries(detector, cases, normals, progress):
+def _entries(detector, cases, normals, strict, progress):
     "The entries, highest score first and those without one last; and the drift of the images, or None"
     sample,entries = Sample(),[]
-    for scored in detector.stream(cases, heatmaps=True, radiographs=True, progress=progress):
+    for scored in detector.stream(cases, heatmaps=True, radiographs=True, strict=strict, progress=progress):
         sample.add(scored)
         entries.append(_entry(detector, scored, normals))
     entries.sort(key=lambda entry: -np.inf if entry[0]['score'] is None else entry[0]['score'], reverse=True)
@@ -129,17 +129,17 @@ const $ = id => document.getElementById(id), rows = [...document.querySelectorAl
 let now = 0, zoom = 1, light = 1, contrast = 1, x = 0, y = 0
 function draw() {
   const move = `translate(${x}px,${y}px) scale(${zoom})`
-  for (const part of [$('image'), $('heat')]) part.style.transform = move
+  for (const part of [$('image'), $('heatmap')]) part.style.transform = move
   $('image').style.filter = `brightness(${light}) contrast(${contrast})`
-  $('heat').style.opacity = $('opacity').value / 100
+  $('heatmap').style.opacity = $('opacity').value / 100
 }
 function reset() { zoom = light = contrast = 1; x = y = 0; draw() }
 function show(i, focus) {
   now = Math.max(0, Math.min(rows.length - 1, i))
   const entry = entries[now]
-  $('image').src = entry.image || ''; $('heat').src = entry.heat || ''
+  $('image').src = entry.image || ''; $('heatmap').src = entry.heatmap || ''
   $('image').alt = entry.name
-  $('image').hidden = $('heat').hidden = !entry.image
+  $('image').hidden = $('heatmap').hidden = !entry.image
   $('words').textContent = `${now + 1} of ${rows.length}: ${entry.words}`
   rows.forEach((row, j) => row.setAttribute('aria-selected', j == now))
   if (focus) rows[now].scrollIntoView({block: 'nearest'})
@@ -181,7 +181,7 @@ def _viewer():
     names = dict(before='Previous', next='Next', reset='Reset view')
     buttons = (Button(words, id=name) for name,words in names.items())
     controls = Div(*buttons, slider, cls='controls')
-    stage = Div(Img(id='image', alt=''), Img(id='heat', alt=''), id='stage')
+    stage = Div(Img(id='image', alt=''), Img(id='heatmap', alt=''), id='stage')
     return Div(stage, controls, P(id='words', aria_live='polite'))
 
 def _table(entries):
@@ -194,8 +194,8 @@ def _table(entries):
 
 def _as_json(entries):
     "What the script reads, safe inside of a page"
-    said = [dict(name=cell['image'], words=' · '.join(filter(None, cell.values())), **(pictures or {}))
-        for cell,pictures in ((_cells(row), pictures) for row,pictures in entries)]
+    said = [dict(name=cell['image'], words=' · '.join(filter(None, cell.values())), **(shown or {}))
+        for cell,shown in ((_cells(row), shown) for row,shown in entries)]
     return json.dumps(said).replace('<', '\\u003c')
 
 # %% ../../nbs/report/06_page.ipynb #f813db61
@@ -205,10 +205,11 @@ def worklist_page(
     path, # HTML file, its folder is made if missing
     normals=None, # Names of the images that were learned from, for the reasons
     title:str='Worklist', # Of the page
+    strict:bool=False, # Stop at the first image that cannot be scored, with its `InputError`
     progress:bool=True # Show a progress bar
 )->Path: # The file; `InputError` where it cannot be written
     "Score images and write the worklist as one self-contained HTML page"
-    entries,drift = _entries(detector, cases, normals, progress)
+    entries,drift = _entries(detector, cases, normals, strict, progress)
     head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width'),
         Meta(http_equiv='Content-Security-Policy', content=_policy), Title(title), Style(_css))
     notice = P('For research. Not a medical device. This file holds patient images: keep it as you keep those.')
