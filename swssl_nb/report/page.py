@@ -6,7 +6,7 @@
 __all__ = ['radiograph_uri', 'heatmap_uri', 'worklist_page']
 
 # %% ../../nbs/report/06_page.ipynb #35c46098
-import base64, io, json
+import io, json
 from pathlib import Path
 import matplotlib, numpy as np
 from fastcore.xml import (Body, Button, Dd, Details, Div, Dl, Dt, H1, Head, Html, Img, Input, Label, Meta, P, Safe,
@@ -17,13 +17,14 @@ from ..core import written_whole
 from ..evaluate.calibrate import Sample
 from ..evaluate.worklist import *
 from .figures import light
+from .html import data_uri
 
 # %% ../../nbs/report/06_page.ipynb #1ea0c0a7
-def _data_uri(image, kind, **options):
+def _image_uri(image, kind, **options):
     "A Pillow image as text for an HTML page"
     file = io.BytesIO()
     image.save(file, kind, **options)
-    return f'data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}'
+    return data_uri(file.getvalue(), f'image/{kind.lower()}')
 
 def radiograph_uri(
     radiograph:np.ndarray, # float32 H x W in [0, 1]
@@ -32,7 +33,7 @@ def radiograph_uri(
     "A radiograph as text"
     image = Image.fromarray((radiograph*255).round().astype(np.uint8))
     image.thumbnail((side,side))
-    return _data_uri(image, 'JPEG', quality=72)
+    return _image_uri(image, 'JPEG', quality=72)
 
 # %% ../../nbs/report/06_page.ipynb #93e2fd1f
 def heatmap_uri(
@@ -45,7 +46,7 @@ def heatmap_uri(
     values = np.asarray(small)
     rgba = matplotlib.colormaps['autumn'](values)
     rgba[...,3] = np.where(values > 0, 0.35 + 0.5*values, 0)
-    return _data_uri(Image.fromarray((rgba*255).round().astype(np.uint8)), 'PNG', optimize=True)
+    return _image_uri(Image.fromarray((rgba*255).round().astype(np.uint8)), 'PNG', optimize=True)
 
 # %% ../../nbs/report/06_page.ipynb #ab7f5edc
 def _cells(row):
@@ -93,10 +94,9 @@ def _about(detector, drift, entries):
     lines = [f'{len(entries)} images, {skipped} without a score. Method {detector.method}; swssl_nb {__version__}.']
     calibrated = detector.calibration is not None
     lines.append(repr(detector.calibration) if calibrated else 'Not calibrated: nothing is flagged.')
-    if drift is not None: lines.append(repr(drift))
+    if drift is not None: lines.append(f'Flags are withheld. {drift}' if drift.elsewhere else repr(drift))
     elif calibrated: lines.append('Too few images to say whether they are like those of the calibration.')
-    return [P(line, cls='warning' if drift is not None and drift.elsewhere and line == repr(drift) else '')
-        for line in lines]
+    return [P(line, cls='warning' if line.startswith('Flags are withheld') else '') for line in lines]
 
 # %% ../../nbs/report/06_page.ipynb #58244929
 _css = '''
