@@ -290,7 +290,7 @@ def heatmap(self:Detector,
     return next(self.stream([image], heatmaps=True, strict=True, progress=False)).heatmap
 
 # %% ../../nbs/models/06_detector.ipynb #cell-032
-run_format = 8 # raised when the files of a run change their meaning; `migrations` gets an entry then
+run_format = 9 # raised when the files of a run change their meaning; `migrations` gets an entry then
 
 def _renamed(old, names):
     "A dictionary with some of its keys under other names"
@@ -354,12 +354,22 @@ def _from_6(meta, arrays):
     if change: meta['settings'],arrays = change(meta['settings'], arrays)
     return meta, arrays
 
+def _without_shift(scorer):
+    "The settings of a scorer as before features could be compared as directions"
+    return dict(scorer, mean_shift=False) if scorer['name'] == 'window_distance' else scorer
+
+def _from_8(meta, arrays):
+    "A run of format 8 as one of format 9"
+    if meta['method'] != 'swssl': return meta, arrays
+    scorers = [_without_shift(scorer) for scorer in meta['settings']['scorers']]
+    return dict(meta, settings=dict(meta['settings'], scorers=scorers)), arrays
+
 def _from_7(meta, arrays):
     "A run of format 7 as one of format 8"
     return dict(meta, preprocess=dict(meta['preprocess'], native=None, native_levels=None)), arrays
 
 # format -> function from (what `detector.json` holds, arrays) to those of the next format
-migrations = {5: _from_5, 6: _from_6, 7: _from_7}
+migrations = {5: _from_5, 6: _from_6, 7: _from_7, 8: _from_8}
 
 # %% ../../nbs/models/06_detector.ipynb #d9db07aa
 def _check_format(meta, run):

@@ -69,6 +69,7 @@ _distance = dict(
     search_radius=(1, 'grid cells that a match may lie away'),
     k=(1, 'nearest windows whose distances are averaged'),
     components=(128, 'of the whitening; none compares the features as they are'),
+    mean_shift=(True, 'compare directions from the mean of normal windows'),
     standardise=(True, 'distances in spreads of normal images'),
     distance_stages=(2, "how many of the encoder's last stages are compared"),
     top_fraction=(None, 'share of the windows that make the score, 0 (largest) to 1 (mean), instead of the committee'))
@@ -249,7 +250,7 @@ def _add(name, method, about, **changed):
     recipes[name] = Recipe(name, method, about).change(**changed)
 
 # %% ../../nbs/models/13_recipes.ipynb #08d3a498
-_two_stages = dict(stages=(-2,-1), top_fraction=1.) # the score is the mean of the windows, and the image
+_two_stages = dict(stages=(-2,-1), mean_shift=False, top_fraction=1.) # the score is the mean of the windows, and the image
 _add('swssl+lesion', 'swssl',
     'windows on a frozen encoder, a head that learns to see synthetic lesions, and the image as a whole')
 _add('swssl', 'swssl',
@@ -257,7 +258,8 @@ _add('swssl', 'swssl',
     objective='swssl', freeze_norm=False, **_two_stages)
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
-_paper = dict(objective='swssl', freeze_norm=False, stages=(-1,), components=None, standardise=False, search_radius=0,
+_paper = dict(objective='swssl', freeze_norm=False, stages=(-1,), components=None, mean_shift=False, standardise=False,
+    search_radius=0,
     top_fraction=0., lesion_score=0., image_distance=0.)
 _add('swssl-paper', 'swssl', 'SWSSL as published: plain distances, the largest window', **_paper)
 _add('swssl-official', 'swssl', "the score of SWSSL's official code", **_paper, official_score=True)

@@ -257,10 +257,11 @@ class WindowDistance(Scorer):
         components:int=128, # Of the whitening; None compares the features as they are
         standardise:bool=True, # Give spreads from the mean of normal images at that position
         stages:int=2, # How many of the encoder's last stages are compared
-        weight:float=1. # Of the scores in the sum
+        weight:float=1., # Of the scores in the sum
+        mean_shift:bool=True # Compare directions from the mean of normal windows, see `MeanShift`
     ):
         self.search_radius,self.k,self.stages = search_radius,k,stages
-        self.components,self.standardise = components,standardise
+        self.components,self.standardise,self.mean_shift = components,standardise,mean_shift
         self.weight = weight
         self.normal = None # `NormalStatistics` of each position, once fitted
 
@@ -278,7 +279,7 @@ def distance_statistics(
 def begin(self:WindowDistance, task):
     options = dict(search_radius=self.search_radius, k=self.k)
     self._builder = MemoryBuilder(task.images, task.grid.cols, task.parts, self.components,
-        groups=task.groups, kind=self.bank, stages=self.stages, **options)
+        groups=task.groups, kind=self.bank, stages=self.stages, mean_shift=self.mean_shift, **options)
 
 @patch
 def add(self:WindowDistance, h, valid_mask): self._builder.add(h, valid_mask)
@@ -298,7 +299,7 @@ def window_scores(self:WindowDistance, batch):
 # %% ../../nbs/models/05_scorers.ipynb #30173f3e
 @patch
 def settings(self:WindowDistance):
-    names = 'search_radius','k','components','standardise','stages','weight'
+    names = 'search_radius','k','components','standardise','stages','weight','mean_shift'
     return {name: getattr(self, name) for name in names}
 
 @patch
@@ -384,9 +385,10 @@ class OfficialScore(Scorer):
 # %% ../../nbs/models/05_scorers.ipynb #87ef7a4d
 @patch
 def check(self:OfficialScore, scorers):
-    plain = all(getattr(scorer, 'components', None) is None for scorer in scorers)
+    changed = [getattr(scorer, name, None) for scorer in scorers for name in ('components','mean_shift')]
+    plain = not any(changed)
     if plain and not any(isinstance(scorer, ImageDistance) for scorer in scorers): return
-    do = 'give WindowDistance(components=None) and no ImageDistance'
+    do = 'give WindowDistance(components=None, mean_shift=False) and no ImageDistance'
     raise InputError('the official score compares plain features of windows alone', do=do)
 
 # %% ../../nbs/models/05_scorers.ipynb #50399696
