@@ -354,6 +354,12 @@ def _from_6(meta, arrays):
     if change: meta['settings'],arrays = change(meta['settings'], arrays)
     return meta, arrays
 
+
+# %% ../../nbs/models/06_detector.ipynb #36572498
+def _from_7(meta, arrays):
+    "A run of format 7 as one of format 8"
+    return dict(meta, preprocess=dict(meta['preprocess'], native=None, native_levels=None)), arrays
+
 def _without_shift(scorer):
     "The settings of a scorer as before features could be compared as directions"
     return dict(scorer, mean_shift=False) if scorer['name'] == 'window_distance' else scorer
@@ -363,10 +369,6 @@ def _from_8(meta, arrays):
     if meta['method'] != 'swssl': return meta, arrays
     scorers = [_without_shift(scorer) for scorer in meta['settings']['scorers']]
     return dict(meta, settings=dict(meta['settings'], scorers=scorers)), arrays
-
-def _from_7(meta, arrays):
-    "A run of format 7 as one of format 8"
-    return dict(meta, preprocess=dict(meta['preprocess'], native=None, native_levels=None)), arrays
 
 # format -> function from (what `detector.json` holds, arrays) to those of the next format
 migrations = {5: _from_5, 6: _from_6, 7: _from_7, 8: _from_8}

@@ -253,9 +253,9 @@ def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
 def maps_features(self:SwsslDetector, x):
     batch = self.window_scores(x)
     score = self.pool.image_scores(batch, self.scorers)
-    w = batch.counted[...,None].to(batch.h.dtype)
-    mean = (batch.h*w).sum(1)/w.sum(1)
-    features = mean if self.memory is None else self.memory.compared(mean)
+    h = batch.h if self.memory is None else self.memory.compared(batch.h)
+    w = batch.counted[...,None].to(h.dtype)
+    features = (h*w).sum(1)/w.sum(1)
     return score, to_heatmap(batch.scores, self.grid, batch.counted), features
 
 # %% ../../nbs/models/10_swssl.ipynb #93922b76

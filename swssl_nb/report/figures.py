@@ -69,5 +69,4 @@ def show(self:Detector,
     brightness = light(self, scored.heatmap)
     mask = case.mask(scored.radiograph.shape)
     _draw(axes[0], overlay(scored.radiograph, np.zeros_like(brightness), mask), case.finding or Path(case.path).name)
-    outline = mask if brightness.max() == 0 else None
-    _draw(axes[1], overlay(scored.radiograph, brightness, outline), _score_title(self, scored.score))
+    _draw(axes[1], overlay(scored.radiograph, brightness), _score_title(self, scored.score))
