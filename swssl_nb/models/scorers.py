@@ -496,7 +496,7 @@ class Committee(Pool):
     most = 200 # Normal images that are measured, spread evenly
     def __init__(self,
         fraction:float=0.03, # Share of the windows that is local evidence
-        body:float=0.3 # Share of the body in a window from which its position counts, on average over normal images
+        body:float=0.1 # Share of the body in a window from which its position counts, on average over normal images
     ):
         self.local,self.diffuse = TopFraction(fraction),TopFraction(1.)
         self.body = body
