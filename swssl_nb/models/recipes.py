@@ -250,7 +250,8 @@ def _add(name, method, about, **changed):
     recipes[name] = Recipe(name, method, about).change(**changed)
 
 # %% ../../nbs/models/13_recipes.ipynb #08d3a498
-_two_stages = dict(stages=(-2,-1), mean_shift=False, top_fraction=1.) # the score is the mean of the windows, and the image
+# features of two stages are compared; the score is the mean of the windows, and the image
+_two_stages = dict(stages=(-2,-1), mean_shift=False, top_fraction=1.)
 _add('swssl+lesion', 'swssl',
     'windows on a frozen encoder, a head that learns to see synthetic lesions, and the image as a whole')
 _add('swssl', 'swssl',
