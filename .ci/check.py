@@ -125,8 +125,11 @@ def library_is_in_step():
 @check
 def readme_is_in_step():
     sys.path.insert(0, str(ROOT/'.ci'))
-    from readme import readme
+    from readme import page_pictures, readme
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(), 'run make readme'
+    for path, png in page_pictures().items():
+        drawn = path.exists() and path.read_bytes() == png
+        assert drawn, f'{path.name} is not the picture of its notebook: run make readme'
 
 
 @check
