@@ -133,6 +133,7 @@ def run_demo(
     print(compare_text(results), *flags, sep='\n')
     print(f'{(time.perf_counter() - start)/60:.1f} minutes\n{table}')
     _write_report(page, results, detectors, sets[2])
+    print('Next, with a folder of your own: swssl_nb train swssl --data FOLDER --out runs/mine')
     return figures
 
 # %% ../../nbs/cli/04_demo.ipynb #66b61dd5

@@ -10,7 +10,11 @@ from pathlib import Path
 import matplotlib, numpy as np
 from fastcore.basics import patch
 from matplotlib import pyplot as plt
+from matplotlib.cm import ScalarMappable
+from matplotlib.ticker import PercentFormatter
 from scipy.ndimage import binary_erosion
+from ..core import InputError
+from ..data.cases import Case, Cases
 from ..models.detector import Detector, one_case
 
 # %% ../../nbs/report/00_figures.ipynb #cell-005
@@ -56,6 +60,38 @@ def _draw(ax, rgb, title):
     ax.set_title(title, fontsize=8)
     ax.axis('off')
 
+def _legend(ax):
+    "The scale of the heatmap, beside it"
+    scale = ScalarMappable(plt.Normalize(highlight_from, 1), 'autumn')
+    bar = ax.figure.colorbar(scale, ax=ax, shrink=0.5, ticks=[highlight_from, 1], format=PercentFormatter(1, 0))
+    bar.set_label('of normal pixels lie below', fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+
+# %% ../../nbs/report/00_figures.ipynb #af130b03
+@patch
+def show(self:Case,
+    ax=None, # matplotlib axes; None makes a figure
+    radiograph:np.ndarray=None # float32 H x W, read by default
+): # `InputError` where the image cannot be read
+    "The image with its true lesion, where known"
+    if radiograph is None: radiograph = self.radiograph()
+    if ax is None: _,ax = plt.subplots(figsize=(3,3.2), layout='constrained')
+    rgb = overlay(radiograph, np.zeros_like(radiograph), self.mask(radiograph.shape))
+    _draw(ax, rgb, self.finding or Path(self.path).name)
+
+@patch
+def show(self:Cases,
+    n:int=6, # Images at most
+    columns:int=3 # Beside each other
+): # `InputError` where there is none, or one cannot be read
+    "The first images"
+    if not len(self): raise InputError('there is no image to show', do='give cases')
+    n = min(n, len(self))
+    rows = -(-n//columns)
+    _,axes = plt.subplots(rows, columns, figsize=(2.2*columns, 2.4*rows), layout='constrained', squeeze=False)
+    for ax in axes.flat[n:]: ax.axis('off')
+    for ax,case in zip(axes.flat, self[:n]): case.show(ax)
+
 # %% ../../nbs/report/00_figures.ipynb #cell-011
 @patch
 def show(self:Detector,
@@ -65,8 +101,7 @@ def show(self:Detector,
     "The image with its true lesion, where known, and its heatmap"
     case = one_case(image)
     scored = next(self.stream([case], heatmaps=True, radiographs=True, strict=True, progress=False))
-    if axes is None: _,axes = plt.subplots(1, 2, figsize=(6,3.2), layout='constrained')
-    brightness = light(self, scored.heatmap)
-    mask = case.mask(scored.radiograph.shape)
-    _draw(axes[0], overlay(scored.radiograph, np.zeros_like(brightness), mask), case.finding or Path(case.path).name)
-    _draw(axes[1], overlay(scored.radiograph, brightness), _score_title(self, scored.score))
+    if axes is None: _,axes = plt.subplots(1, 2, figsize=(6.6,3.2), layout='constrained')
+    case.show(axes[0], scored.radiograph)
+    _draw(axes[1], overlay(scored.radiograph, light(self, scored.heatmap)), _score_title(self, scored.score))
+    if self.calibration is not None: _legend(axes[1])
