@@ -118,7 +118,8 @@ def _csv_rows(table, find, file, label):
     "The rows of a CSV as rows of cases, `find` gives the path of an image; what cannot be read is missing"
     boxes,circles = _parse_lesions(table)
     labels = table[label].astype(str).str.strip().str.lower().map(_label_of)
-    rows = pd.DataFrame(dict(path=table[file].map(find), label=labels, boxes=boxes, circles=circles, frame=np.nan, finding='', patient=table[file]))
+    rows = pd.DataFrame(dict(path=table[file].map(find), label=labels, boxes=boxes, circles=circles, frame=np.nan,
+        finding='', patient=table[file]))
     if 'frame' in table: rows['frame'] = pd.to_numeric(table['frame'], errors='coerce')
     for fact,names in _fact_names.items():
         for name in names[::-1]:

@@ -119,8 +119,8 @@ def _score_figures(labels, scores, patients):
 
 # %% ../../nbs/evaluate/10_result.ipynb #fa7f38b8
 def _confounder_figures(scored, sizes):
-    "The AUROC of each confounder that all images have, and what the compressed size is"
-    known = [name for name in confounder_names if scored[name].notna().all()]
+    "The AUROC of each confounder of the table, and what the compressed size is"
+    known = [name for name in confounder_names if name in scored]
     found = {name: confounder_auroc(scored.label, scored[name], scored.patient) for name in known}
     how = 'of the files' if sizes else 'of the images as 8-bit JPEG, quality 92'
     if 'compressed_size' in found: found['compressed_size']['how'] = how
@@ -136,6 +136,11 @@ def _scored_rows(table):
     bad = table[table.error.notna()]
     if len(bad) == len(table): raise InputError(f'no image could be scored, the first: {bad.error.iloc[0]}')
     return table[table.error.isna()].astype(dict(label=int, score=float))
+
+def _without_unknown(table):
+    "The table without the confounders that a scored image lacks"
+    scored = table[table.error.isna()]
+    return table.drop(columns=[name for name in confounder_names if scored[name].isna().any()])
 
 def _counts(scored):
     return dict(images=len(scored), patients=int(scored.patient.nunique()),
@@ -155,7 +160,6 @@ def _figures_of(
     scored = _scored_rows(table)
     figures = dict(method=method) | _counts(scored) | _score_figures(scored.label, scored.score, scored.patient)
     found = _confounder_figures(scored, sizes)
-    scored = scored.drop(columns=[name for name in confounder_names if name not in found])
     matched = matched_figures(scored, [name for name in match_on if name in scored])
     localisation,inside = localisation_figures(kept, table),within_figures(scored, within)
     warnings = [*interval_warnings(figures['auroc_ci'], found), *within_warnings(inside),
@@ -188,6 +192,7 @@ def result_of(
     table,kept,sizes = _tabulate(cases, scored, localise, strict)
     columns = [*dict.fromkeys([*subgroups, *within]), *(['volume', 'frame'] if kept.volumes else [])]
     table = _add_columns(table, cases.table.iloc[order], views, columns)
+    table = _without_unknown(table)
     figures = _figures_of(method, table, kept, sizes, subgroups, match_on, within)
     figures['skipped'] += [dict(path=path, error=why) for path,why in cases.skipped]
     figures['subsets'] = subset_figures(table, masks, within)
