@@ -13,7 +13,7 @@ from .arguments import add_command, add_data, add_running, read_cases
 def _check(args):
     "`InputError` for options that do not go together"
     if args.part and not args.split: raise InputError('--part without --split', do='name the table of the parts')
-    if args.scores and args.run: raise InputError('--run and --scores', do='name one, and the other scores by --against')
+    if args.scores and args.run: raise InputError('--run and --scores', do='name one, the other scores by --against')
     if args.data and args.labels: raise InputError('--data and --labels', do='name one of them')
     if args.scores: return
     if not args.run or not args.data: raise InputError('nothing to evaluate', do='give --run and --data, or --scores')
@@ -103,7 +103,7 @@ def _add_groups(p):
 def _add_scores(p):
     "Scores that somebody else has made"
     group = p.add_argument_group('scores of another method')
-    group.add_argument('--scores', metavar='CSV', help='in place of --run: path, file, image_path or id; score, pred_score')
+    group.add_argument('--scores', metavar='CSV', help='in place of --run: path, image_path or id; score or pred_score')
     group.add_argument('--score-column', metavar='NAME', help='column of the scores, where it has another name')
     group.add_argument('--labels', metavar='CSV', help='their labels (--data, or else the table of scores itself)')
     group.add_argument('--images', metavar='DIR', help='where the images of the labels are (beside the labels)')

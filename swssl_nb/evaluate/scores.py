@@ -7,8 +7,7 @@ __all__ = ['file_columns', 'score_columns', 'read_scores', 'match_images', 'read
            'label_cases', 'evaluate_scores']
 
 # %% ../../nbs/evaluate/16_scores.ipynb #dfad447b
-import os, warnings
-from functools import partial
+import os
 from pathlib import Path
 import numpy as np, pandas as pd
 import torch.nn.functional as F
@@ -54,6 +53,7 @@ def _number(text):
     except ValueError: return None
     return number if np.isfinite(number) else None
 
+# %% ../../nbs/evaluate/16_scores.ipynb #b804ab32
 def _numbers(table, column, path):
     "The scores, float N; `InputError` for the first cell that is no number"
     found = [_number(cell) for cell in table[column]]
@@ -68,6 +68,7 @@ def _column(table, name, default):
     if name not in table: return [default]*len(table)
     return [default if pd.isna(value) else value for value in table[name]]
 
+# %% ../../nbs/evaluate/16_scores.ipynb #f9fd9008
 def _refuse_double(images, table, path):
     "`InputError` where an image is named twice"
     seen = {}
@@ -77,6 +78,7 @@ def _refuse_double(images, table, path):
             raise InputError(what, path, 'take one of them away')
         seen[image] = line
 
+# %% ../../nbs/evaluate/16_scores.ipynb #0bd0a8a3
 def _images_of(table, path):
     "(file, frame or None) of each row; `InputError` where one is named twice"
     files = table[find_column(table, file_columns, path)].astype(str).str.strip()
@@ -101,6 +103,7 @@ def _place_below(paths):
     shared = len(os.path.commonprefix(folders))
     return ['/'.join(part[shared:]) for part in parts]
 
+# %% ../../nbs/evaluate/16_scores.ipynb #cb8f091d
 def _ways_to_name(paths):
     "Ways to name the images of a table, each a list of N names"
     places = [_without_ending(place) for place in _place_below(paths)]
@@ -136,6 +139,7 @@ def _read_grey(path):
         if image.mode in ('L','I','I;16','F'): return np.asarray(image)
     raise InputError('is no heatmap in grey', path, 'write its values as .npy')
 
+# %% ../../nbs/evaluate/16_scores.ipynb #33bcaf6d
 def _read_values(path):
     "What a file of a heatmap holds, an array of any shape"
     if path.suffix == '.npy': return np.load(path, allow_pickle=False)
@@ -143,6 +147,7 @@ def _read_values(path):
     import tifffile
     return tifffile.imread(path)
 
+# %% ../../nbs/evaluate/16_scores.ipynb #b19dbe86
 def _values_of(path):
     "The same; `InputError` where it cannot be read"
     try: return _read_values(path)
