@@ -41,14 +41,15 @@ def add_running(
 layouts = ('kermany', 'nih', 'rsna', 'rsna_bench', 'mias', 'mura', 'bcs_dbt', 'folder', 'csv', 'phantom')
 
 def add_data(
-    p # Parser of a command
+    p, # Parser of a command
+    required:bool=True # The command can do nothing without
 ): # The group of these options
     "The options that name a data set"
     data = p.add_argument_group('data')
     text = 'how the data set is laid out (default: folder)'
     data.add_argument('--layout', choices=layouts, default='folder', help=text)
     text = 'its folder; a CSV for csv; NORMAL,ABNORMAL[,SEED[,CONTRAST]] for phantom: numbers of images'
-    data.add_argument('--data', required=True, metavar='PATH', help=text)
+    data.add_argument('--data', required=required, metavar='PATH', help=text)
     return data
 
 # %% ../../nbs/cli/00_arguments.ipynb #ca5ab8f9

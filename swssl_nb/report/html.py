@@ -15,6 +15,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from .. import __version__
 from ..core import InputError, written_whole
+from ..data.tables import no_image
 from ..evaluate.calibrate import *
 from ..evaluate.result import Result, compare_table
 from .figures import light, overlay
@@ -73,7 +74,7 @@ def _names(table):
 # %% ../../nbs/report/02_html.ipynb #76d61e9d
 def worklist(
     result:Result, # Of one detector
-    detector # The `Detector`; without a calibration nothing is flagged
+    detector # The `Detector`, or a `ScoreTable` in its place; without a calibration nothing is flagged
 ): # DataFrame of text: file, score, above, flagged, truth; highest score first
     "The images in the order in which to read them"
     table = _by_score(result)
@@ -112,7 +113,8 @@ def _caption(scored):
 def _image_pair(detector, scored):
     "The image with its lesion, and with its heatmap"
     mask = scored.case.mask(scored.radiograph.shape)
-    plain = overlay(scored.radiograph, np.zeros_like(scored.heatmap), mask)
+    plain = overlay(scored.radiograph, np.zeros_like(scored.radiograph), mask)
+    if scored.heatmap is None: return Figure(Img(src=_image_uri(plain), alt='image'), Figcaption(_caption(scored)))
     marked = overlay(scored.radiograph, light(detector, scored.heatmap))
     return Figure(Img(src=_image_uri(plain), alt='image, true lesion in green'),
         Img(src=_image_uri(marked), alt='heatmap'), Figcaption(_caption(scored)))
@@ -123,6 +125,7 @@ def _image_figures(
     cases # `Cases`, those of the page in order
 )->list: # of HTML elements; a line of text for an image that cannot be read
     "Image with the true lesion, and heatmap, for each case"
+    if cases.reader is no_image: return []
     stream = detector.stream(cases, heatmaps=True, radiographs=True, progress=False)
     return [P(scored.error) if scored.error is not None else _image_pair(detector, scored) for scored in stream]
 
