@@ -41,6 +41,6 @@ def add_export(
     p = add_command(commands, export, 'a run as one file that needs no Python',
         epilog='example: swssl_nb export runs/chest --out chest.onnx')
     p.add_argument('run', metavar='RUN', help='run folder, as train wrote it')
-    p.add_argument('--out', required=True, metavar='FILE', help='file to write; beside it FILE.json, which describes it')
+    p.add_argument('--out', required=True, metavar='FILE', help='file to write; FILE.json beside it describes it')
     p.add_argument('--format', choices=tuple(_endings.values()), help='by the ending .onnx or .xml, unless you say')
     add_running(p, device=False)

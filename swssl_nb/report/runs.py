@@ -189,7 +189,7 @@ def calibrate_run(
     overwrite:bool=False, # The run that is in the folder may be lost
     device=None, # Where to compute, see `choose_device`
     strict:bool=False # Stop at the first image that cannot be scored
-)->tuple: # The `Calibration` before (None where there was none), and the `Detector`; `InputError` where none may be used
+)->tuple: # The `Calibration` before (or None), and the `Detector`; `InputError` where no image may be used
     "Set the threshold of a run on normal images that it has not seen"
     import swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
     with new_run(out or run, overwrite) as folder:
