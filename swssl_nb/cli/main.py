@@ -12,10 +12,14 @@ from .train import add_train
 from .score import add_score, add_worklist
 from .evaluate import add_evaluate, add_report
 from .bench import add_bench
+from .calibrate import add_calibrate
 from .demo import add_demo
+from .export import add_export
+from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
-commands = (add_train, add_score, add_worklist, add_evaluate, add_report, add_bench, add_demo)
+commands = (add_train, add_calibrate, add_score, add_worklist, add_evaluate, add_report, add_export, add_leaks,
+    add_download, add_bench, add_demo)
 
 def parser(): # `argparse.ArgumentParser`
     "The command line of swssl_nb"
@@ -24,6 +28,6 @@ def parser(): # `argparse.ArgumentParser`
 # %% ../../nbs/cli/06_main.ipynb #6b6e7c6b
 def main(
     argv=None # Words of the command line, those of the process by default
-)->int: # Exit code: 0, 2 for an error that the user can mend, or 130 where the user stopped it
+)->int: # Exit code: the command's own (0), 2 for an error that the user can mend, or 130 where the user stopped it
     "Run a command; what the user can mend is one line on stderr"
     return run_command(sys.argv[1:] if argv is None else argv, *commands)

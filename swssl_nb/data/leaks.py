@@ -106,7 +106,8 @@ def leaks(
 )->pd.DataFrame: # Columns kind, train, test (paths), distance (not a number for patients); no rows where nothing leaks
     """What two sets of cases share, and should not; `InputError` where one of them is empty.
 
-    The kind is `same patient` (a row a patient, with the first image of each side), `same file` or `near-duplicate`."""
+    The kind is `same patient` (a row a patient, with the first image of each side), `same file` or `near-duplicate`.
+    `attrs['skipped']` lists the images that could not be read and compared: [(path, why), ...]."""
     if not len(train) or not len(test):
         raise InputError('a set without images cannot be compared', do='give two sets')
     hashed = [_hash_cases(cases, threads or os.cpu_count()) for cases in (train,test)]
@@ -116,7 +117,9 @@ def leaks(
     rows = [('same patient', *pair, np.nan) for pair in _same_patients(train, test)]
     rows += [('same file', *pair, 0.) for pair in files]
     rows += [('near-duplicate', *pair) for pair in _near_duplicates(*hashed, near, set(files))]
-    return pd.DataFrame(rows, columns=['kind','train','test','distance'])
+    found = pd.DataFrame(rows, columns=['kind','train','test','distance'])
+    found.attrs['skipped'] = list(skipped)
+    return found
 
 # %% ../../nbs/data/09_leaks.ipynb #24a3d441
 def _content_key(path): return file_sha256(path) if os.path.isfile(path) else path

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['has_official_split', 'split_cases', 'record_of', 'read_record', 'learned_from', 'same_image', 'same_patient',
-           'has_official_test', 'unseen_cases', 'unseen_patients', 'evaluate_run', 'part_of_split']
+           'has_official_test', 'unseen_cases', 'unseen_patients', 'evaluate_run', 'part_of_split', 'calibration_cases']
 
 # %% ../../nbs/evaluate/13_records.ipynb #1bc39afe
 from pathlib import Path
@@ -159,3 +159,27 @@ def part_of_split(
     some = cases.split_as(file)[part_names.index(part)]
     if not len(some): raise InputError(f'puts no image into the part {part}', file, 'name another part, or mend it')
     return Cases(some.table.drop(columns='split', errors='ignore'), some.reader, some.masker, some.name, some.skipped)
+
+# %% ../../nbs/evaluate/13_records.ipynb #e845180b
+def _set_aside(cases, aside, why, do):
+    "The other cases; how many are set aside is printed, `InputError` where that is all of them"
+    said = f'{aside.sum()} of {len(cases)} images are set aside: {why}'
+    if aside.all(): raise InputError(said, do=do)
+    if aside.any(): print(said)
+    return cases[~aside]
+
+_is_known = 'the run has learned from them or their patients, or keeps them for its test'
+
+# %% ../../nbs/evaluate/13_records.ipynb #ec554a98
+def calibration_cases(
+    cases, # `Cases`
+    record:dict # What the training wrote into `split.json`
+): # `Cases`, all normal; `InputError` where there are none
+    "The images that a run may be calibrated on"
+    cases = _set_aside(cases, cases.labels != 0, 'they are not labelled normal', 'give normal images')
+    if 'split' in cases.table:
+        is_test = (cases.table['split'] == 'test').to_numpy()
+        cases = _set_aside(cases, is_test, 'they are the test of their set', 'give other images')
+    known = record['train'] + record['valid'] + record['test']
+    is_known = same_patient(cases, known) | same_image(cases, known)
+    return _set_aside(cases, is_known, _is_known, 'give images of other patients')
