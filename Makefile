@@ -1,6 +1,6 @@
 # Everything stays inside this folder: packages in .venv, results in runs.
 .PHONY: help demo test check lab readme
-VENV := .venv/bin
+VENV := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # The first Python on this machine that will do. Another one: make PYTHON=/path/to/python3 demo
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3)
