@@ -21,6 +21,8 @@ export TRITON_CACHE_DIR := $(HOUSE)/triton
 export CUDA_CACHE_PATH := $(HOUSE)/cuda
 export HYPOTHESIS_STORAGE_DIRECTORY := $(HOUSE)/hypothesis
 export NPM_CONFIG_CACHE := $(HOUSE)/npm
+# Decoded images; for lab and on Windows, too, where the line with HOME below does not lead them here
+export SWSSL_NB_CACHE ?= $(HOUSE)/images
 # Threads that wait shall not spin: that costs a factor of three where others use the machine.
 export OMP_WAIT_POLICY ?= passive
 # Whatever else writes to a home folder finds this one. Not for lab, whose browser needs the real one, nor for pip.
