@@ -246,12 +246,13 @@ def nothing_is_unpickled():
 
 @check
 def no_path_of_a_machine():
-    "Nothing names a folder of one machine or a package index; the real images are named in .ci/run alone"
+    "No folder of one machine; the real images in .ci/run alone, a package index (of CPU torch) in the Dockerfile alone"
     machine = re.compile(r'(?<![\w.~}])/(?:home|root|tmp|work|opt|mnt|farm|Users)/\w')
     data, index = re.compile(r'shared[/]data'), re.compile(r'--(?:extra-)?index[-]url|--find[-]links')
     found = []
     for where, text in texts():
-        for what in ([machine, index] if where == '.ci/run' else [machine, index, data]):
+        allowed = {'.ci/run': data, 'Dockerfile': index}.get(where)
+        for what in {machine, index, data} - {allowed}:
             if m := what.search(text): found.append(f'{where}: {text[max(m.start()-20, 0):m.end()+40]!r}')
     none_of(found, 'names a place of one machine')
 
@@ -263,7 +264,10 @@ def notebooks_read_well():
     for p in notebooks():
         if (size := (ROOT/p).stat().st_size) > MAX_NOTEBOOK: found.append(f'{p}: {size} bytes')
         if Path(p).name.startswith(('_', '.')): found.append(f'{p}: nbdev skips this name')
-        first = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells'][0]
+        every = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells']
+        kinds = {o['cell_type'] for o in every} - {'code', 'markdown', 'raw'}
+        if kinds: found.append(f'{p}: cells of the kind {kinds}, which Jupyter refuses')
+        first = every[0]
         if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)):
             found.append(f'{p}: begins with no "# name" and "> one line"')
         for i, cell in cells(p):
