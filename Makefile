@@ -1,5 +1,5 @@
 # Everything stays inside this folder: packages in .venv, results in runs.
-.PHONY: help demo test check lab readme
+.PHONY: help demo test check lab readme site
 VENV := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # The first Python on this machine that will do. Another one: make PYTHON=/path/to/python3 demo
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -34,6 +34,7 @@ help:
 	@echo 'make check   the checks of the house alone, in seconds'
 	@echo 'make lab     JupyterLab on the first tutorial'
 	@echo 'make readme  README.md from nbs/index.ipynb'
+	@echo 'make site    the notebooks as a site, in site/index.html; every link in it is followed'
 
 # It names the folder it was made for, so that a moved one is made anew.
 INSTALLED := .venv/installed
@@ -58,3 +59,6 @@ lab: $(INSTALLED)
 
 readme: $(INSTALLED)
 	@$(RUN) $(VENV)/python .ci/readme.py
+
+site: $(INSTALLED)
+	@$(RUN) $(VENV)/python .ci/pages.py site
