@@ -1,6 +1,6 @@
 # Everything stays inside this folder: packages in .venv, results in runs.
-.PHONY: help demo test check lab readme
-VENV := .venv/bin
+.PHONY: help demo test check lab readme site
+VENV := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # The first Python on this machine that will do. Another one: make PYTHON=/path/to/python3 demo
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3)
@@ -21,6 +21,8 @@ export TRITON_CACHE_DIR := $(HOUSE)/triton
 export CUDA_CACHE_PATH := $(HOUSE)/cuda
 export HYPOTHESIS_STORAGE_DIRECTORY := $(HOUSE)/hypothesis
 export NPM_CONFIG_CACHE := $(HOUSE)/npm
+# Decoded images; for lab and on Windows, too, where the line with HOME below does not lead them here
+export SWSSL_NB_CACHE ?= $(HOUSE)/images
 # Threads that wait shall not spin: that costs a factor of three where others use the machine.
 export OMP_WAIT_POLICY ?= passive
 # Whatever else writes to a home folder finds this one. Not for lab, whose browser needs the real one, nor for pip.
@@ -32,6 +34,7 @@ help:
 	@echo 'make check   the checks of the house alone, in seconds'
 	@echo 'make lab     JupyterLab on the first tutorial'
 	@echo 'make readme  README.md from nbs/index.ipynb'
+	@echo 'make site    the notebooks as a site, in site/index.html; every link in it is followed'
 
 # It names the folder it was made for, so that a moved one is made anew.
 INSTALLED := .venv/installed
@@ -56,3 +59,6 @@ lab: $(INSTALLED)
 
 readme: $(INSTALLED)
 	@$(RUN) $(VENV)/python .ci/readme.py
+
+site: $(INSTALLED)
+	@$(RUN) $(VENV)/python .ci/pages.py site

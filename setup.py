@@ -30,9 +30,11 @@ setup(
         f"Intended Audience :: {cfg['audience']}",
         f"Natural Language :: {cfg['language']}",
         'Programming Language :: Python :: 3',
+        'Typing :: Typed',
         'Topic :: Scientific/Engineering :: Medical Science Apps.',
     ],
     packages=find_packages(include=[cfg['lib_path'], f"{cfg['lib_path']}.*"]),
+    package_data={cfg['lib_path']: ['py.typed']}, # the annotations are for type checkers, too (PEP 561)
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
     extras_require=extras,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, FIRST_COMPLETED, wait
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
+BIN = Path(sys.executable).parent # `Scripts` on Windows, where commands end in .exe
 TIMEOUT = 1800 # s for one notebook
 MAX_PICTURE, MAX_NOTEBOOK = 200_000, 2_000_000 # bytes
 MAX_WIDTH, MAX_LINES = 120, 40 # characters of a line of code, lines of a code cell
@@ -17,10 +17,13 @@ MAX_PARAMETERS = 10
 # from above to below
 FOLDERS = ['', 'data', 'phantom', 'models', 'evaluate', 'deploy', 'report', 'cli', 'tutorials', 'results']
 WORKERS = min(os.cpu_count(), 4)
-CHECKS = []
+CHECKS, MINUTES = [], [] # in seconds; in a minute or two, so not for `make check`
 
 
 def check(f): CHECKS.append(f); return f
+
+
+def long_check(f): MINUTES.append(f); return f
 
 
 # --- the files of the project
@@ -31,7 +34,7 @@ def files():
     if r.returncode == 0 and r.stdout: names = r.stdout.splitlines()
     else:
         made = {'.venv', '.git', 'runs', 'build', 'dist', '__pycache__', '.ipynb_checkpoints'}
-        names = [str(o.relative_to(ROOT)) for o in ROOT.rglob('*') if not made & set(o.relative_to(ROOT).parts)]
+        names = [o.relative_to(ROOT).as_posix() for o in ROOT.rglob('*') if not made & set(o.relative_to(ROOT).parts)]
         names = [o for o in names if not re.search(r'\.egg-info|^data/downloads|(^|/)data/cache/', o)]
     return sorted(o for o in names if (ROOT/o).is_file())
 
@@ -97,7 +100,7 @@ def run_in_copy(command, folder):
 def differences(folder, start, end):
     "Files below `start` with the ending `end` that are not the same here and in `folder`"
     here = {o for o in files() if o.startswith(start) and o.endswith(end)}
-    there = {str(o.relative_to(folder)) for o in (folder/start).rglob(f'*{end}') if '__pycache__' not in o.parts}
+    there = {o.relative_to(folder).as_posix() for o in (folder/start).rglob(f'*{end}') if '__pycache__' not in o.parts}
     return sorted(here ^ there | {o for o in here & there if not filecmp.cmp(ROOT/o, folder/o, shallow=False)})
 
 
@@ -246,12 +249,13 @@ def nothing_is_unpickled():
 
 @check
 def no_path_of_a_machine():
-    "Nothing names a folder of one machine or a package index; the real images are named in .ci/run alone"
+    "No folder of one machine; the real images in .ci/run alone, a package index (of CPU torch) in the Dockerfile alone"
     machine = re.compile(r'(?<![\w.~}])/(?:home|root|tmp|work|opt|mnt|farm|Users)/\w')
     data, index = re.compile(r'shared[/]data'), re.compile(r'--(?:extra-)?index[-]url|--find[-]links')
     found = []
     for where, text in texts():
-        for what in ([machine, index] if where == '.ci/run' else [machine, index, data]):
+        allowed = {'.ci/run': data, 'Dockerfile': index}.get(where)
+        for what in {machine, index, data} - {allowed}:
             if m := what.search(text): found.append(f'{where}: {text[max(m.start()-20, 0):m.end()+40]!r}')
     none_of(found, 'names a place of one machine')
 
@@ -263,7 +267,10 @@ def notebooks_read_well():
     for p in notebooks():
         if (size := (ROOT/p).stat().st_size) > MAX_NOTEBOOK: found.append(f'{p}: {size} bytes')
         if Path(p).name.startswith(('_', '.')): found.append(f'{p}: nbdev skips this name')
-        first = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells'][0]
+        every = json.loads((ROOT/p).read_text(encoding='utf-8'))['cells']
+        kinds = {o['cell_type'] for o in every} - {'code', 'markdown', 'raw'}
+        if kinds: found.append(f'{p}: cells of the kind {kinds}, which Jupyter refuses')
+        first = every[0]
         if first['cell_type'] != 'markdown' or not re.match(r'# .+\n+> .+', source(first)):
             found.append(f'{p}: begins with no "# name" and "> one line"')
         for i, cell in cells(p):
@@ -348,8 +355,8 @@ def import_is_light():
 @check
 def help_answers_at_once():
     "`swssl_nb --help` in under 0.5 s, the best of several, and it knows its commands"
-    command, best = BIN/'swssl_nb', float('inf')
-    assert command.exists(), 'no command swssl_nb: install the project'
+    command, best = shutil.which('swssl_nb', path=BIN), float('inf')
+    assert command, 'no command swssl_nb: install the project'
     for _ in range(7):
         start = time.perf_counter()
         r = subprocess.run([command, '--help'], cwd=ROOT, capture_output=True, text=True)
@@ -360,10 +367,19 @@ def help_answers_at_once():
     assert best < 0.5, f'--help took {best:.2f} s'
 
 
+@long_check
+def wheel_works_alone():
+    "The built wheel is whole, and trains and scores in a folder where nothing else is"
+    sys.path.insert(0, str(ROOT/'.ci'))
+    from wheel import check_wheel
+    check_wheel(copy_to, files())
+
+
 # --- running it all
 
 def kill(p):
     "End a notebook's process and those it started"
+    if not hasattr(os, 'killpg'): return p.kill() # Windows knows no groups of processes
     try: os.killpg(p.pid, signal.SIGKILL)
     except ProcessLookupError: pass
 
@@ -438,7 +454,7 @@ def main(words):
     house = words == ['house']
     def wanted(name): return not words or any(o in name for o in words)
     before, results = set(files()), []
-    for f in CHECKS:
+    for f in CHECKS if house else CHECKS + MINUTES:
         if house or wanted(f.__name__):
             start = time.time()
             results.append(say(f.__name__.replace('_', ' '), run_check(f), start))

@@ -74,7 +74,7 @@ def main():
     r = subprocess.run([sys.executable, '-m', 'venv', VENV], env=env,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if r.returncode: stop('the virtual environment .venv was not made:\n%s' % r.stdout.strip())
-    failed = install(os.path.join(VENV, 'bin', 'python'), env)
+    failed = install(os.path.join(VENV, 'Scripts' if os.name == 'nt' else 'bin', 'python'), env)
     shutil.rmtree(env['TMPDIR'], ignore_errors=True)
     if failed:
         lines = [o for o in read(LOG).splitlines() if not is_noise(o)]
