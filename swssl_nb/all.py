@@ -55,17 +55,20 @@ from .evaluate.localise import froc
 from .evaluate.result import Result, compare_table, compare_text
 from .evaluate.protocol import evaluate
 from .evaluate.records import evaluate_run
+from .evaluate.scores import evaluate_scores
 from .evaluate.baselines import baselines
 
 # %% ../nbs/99_all.ipynb #f0e7dc96
 import swssl_nb.evaluate.calibrate as _calibrate
 import swssl_nb.evaluate.drift as _drift
+import swssl_nb.evaluate.worklist as _worklist
 import swssl_nb.deploy.export as _export
 
 # %% ../nbs/99_all.ipynb #d74753e1
 from .deploy.bench import bench
 from .report.card import write_card
 from .report.html import report
+from .report.page import worklist_page
 from .report.runs import train_run
 from .cli.demo import run_demo
 
