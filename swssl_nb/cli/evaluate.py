@@ -14,7 +14,7 @@ def _check(args):
     "`InputError` for options that do not go together"
     if args.part and not args.split: raise InputError('--part without --split', do='name the table of the parts')
     if args.scores and args.run: raise InputError('--run and --scores', do='name one, the other scores by --against')
-    if args.data and args.labels: raise InputError('--data and --labels', do='name one of them')
+    if args.scores and args.data and args.labels: raise InputError('--data and --labels', do='name one of them')
     if args.scores: return
     if not args.run or not args.data: raise InputError('nothing to evaluate', do='give --run and --data, or --scores')
     for name in ('labels', 'heatmaps', 'images'):
