@@ -7,9 +7,11 @@ __all__ = ['label_names', 'case_columns', 'Case', 'Cases', 'report_skipped', 're
            'of_patients', 'refuse_shared_patients']
 
 # %% ../../nbs/data/03_cases.ipynb #cell-003
-import os, warnings, numpy as np, pandas as pd
+import base64, io, os, warnings, numpy as np, pandas as pd
+from html import escape
 from pathlib import Path
 from fastcore.basics import patch, store_attr
+from PIL import Image
 from ..core import *
 from .dicom import *
 from .radiograph import *
@@ -189,6 +191,39 @@ def __repr__(self:Cases):
     kinds = [f'{(self.labels==label).sum()} {label_names[label]}' for label in present]
     if self.skipped: kinds.append(f'{len(self.skipped)} skipped')
     return f"Cases {self.name}: {len(self)} images of {len(set(self.patients))} patients, {', '.join(kinds)}"
+
+# %% ../../nbs/data/03_cases.ipynb #58f09928
+def _thumbnail(case, side=72):
+    "An image as HTML, `side` pixels; or why it cannot be read"
+    try: image = np.nan_to_num(case.radiograph()).clip(0, 1)
+    except Exception as e: return escape(str(e) or type(e).__name__) # whatever a reader of the user's raises
+    small = Image.fromarray((image*255).round().astype(np.uint8))
+    small.thumbnail((side, side))
+    png = io.BytesIO()
+    small.save(png, 'PNG')
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
+
+# %% ../../nbs/data/03_cases.ipynb #e7972f14
+def _html_row(cells, tag='td'):
+    "A row of an HTML table"
+    return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
+
+def _case_row(i, case, columns):
+    "One image of a set as a row"
+    texts = [Path(case.path).name, case.patient, label_names[case.label], *(getattr(case, name) for name in columns)]
+    return _html_row([i, _thumbnail(case), *map(escape, map(str, texts))])
+
+# %% ../../nbs/data/03_cases.ipynb #a8356734
+@patch
+def _repr_html_(self:Cases, most:int=5):
+    "A table of some images, for Jupyter"
+    rows = np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int)).tolist()
+    columns = [name for name in ('view', 'finding') if (self.table[name] != '').any()]
+    head = _html_row(['', 'image', 'file', 'patient', 'label', *columns], 'th')
+    body = ''.join(_case_row(i, self[i], columns) for i in rows)
+    more = len(self) - len(rows)
+    rest = f'<p>and {more:,} more images</p>' if more else ''
+    return f'<p>{escape(repr(self))}</p><table>{head}{body}</table>{rest}' if rows else f'<p>{escape(repr(self))}</p>'
 
 # %% ../../nbs/data/03_cases.ipynb #cell-026
 @patch
