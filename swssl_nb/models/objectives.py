@@ -19,12 +19,11 @@ from fastai.learner import Recorder
 from fastai.optimizer import Adam, SGD
 from fastai.torch_core import get_random_states, set_random_states, set_seed
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Subset
 
 # %% ../../nbs/models/09_objectives.ipynb #a10a5b90
-from ..core import InputError, choose_device
+from ..core import InputError, choose_device, progress_of
 from ..data.cases import patient_keys
 from .augment import Augment, invert
 from .encoder import Encoder, window_features
@@ -262,7 +261,7 @@ def _make(self:ChangedImages):
     which = np.linspace(0, len(self.images), self.draws, endpoint=False).astype(int)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(self.seed)
-        return [self._change(self.images[i], fast) for i in progress_bar(which, leave=False)]
+        return [self._change(self.images[i], fast) for i in progress_of(which, 'synthetic lesions')]
 
 # %% ../../nbs/models/09_objectives.ipynb #effd4d56
 class LesionCrops(Callback):

@@ -12,8 +12,7 @@ from importlib import import_module
 import numpy as np, torch
 from fastai.learner import Learner
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
-from ..core import InputError, choose_device, set_seeds
+from ..core import InputError, choose_device, progress_of, set_seeds
 from ..data.cases import refuse_shared_patients
 from ..data.preprocess import Preprocess
 
@@ -172,7 +171,7 @@ def memory(self:SwsslDetector): # `WindowMemory`, or None
 def _features_of(images, encoder, grid, features):
     "Features P x D, valid mask P and pixels 1 x 1 x H x W of one image after another"
     device = next(encoder.parameters()).device
-    for i in progress_bar(range(len(images)), leave=False):
+    for i in progress_of(range(len(images)), 'memory bank'):
         image = images[i][None].to(device)
         h = window_features(encoder, image, grid, features)[0]
         yield h, ~blank(image, grid)[0], image
