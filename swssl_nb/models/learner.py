@@ -6,23 +6,23 @@
 __all__ = ['show_rows', 'outline', 'looking', 'spread', 'ShownLoader', 'TrainingProgress', 'ShownLearner', 'check_loggers',
            'loggers']
 
-# %% ../../nbs/models/07a_learner.ipynb #4c2245b3
+# %% ../../nbs/models/07a_learner.ipynb #0b95ecd0
 import copy, sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, torch
 from fastai.callback import hook, schedule # `summary`; `lr_find`, `fit_one_cycle`
-from fastai.callback.progress import CSVLogger, ProgressCallback
+from fastai.callback.progress import CSVLogger, ProgressCallback, noop
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.torch_core import no_random
-from fastcore.basics import noop, patch
+from fastcore.basics import patch
 from fastprogress.fastprogress import MasterBar, ProgressBar
 from matplotlib.patches import Rectangle
 from ..core import InputError, live_output, say_phase
 
-# %% ../../nbs/models/07a_learner.ipynb #e3db8390
+# %% ../../nbs/models/07a_learner.ipynb #ecfd724f
 def show_rows(
     rows, # A list of (image, title) for each row; images float H x W, numpy or tensor
     heading:str='', # Above all
@@ -37,7 +37,7 @@ def show_rows(
     figure.suptitle(heading, fontsize=9)
     return axes
 
-# %% ../../nbs/models/07a_learner.ipynb #e367c781
+# %% ../../nbs/models/07a_learner.ipynb #ae242853
 def _draw(ax, image, title, scale):
     "One image; on a scale of its own in colour"
     low,high = scale or (0, 1)
@@ -45,7 +45,7 @@ def _draw(ax, image, title, scale):
     ax.set_title(title, fontsize=8)
     ax.axis('off')
 
-# %% ../../nbs/models/07a_learner.ipynb #df2bdecb
+# %% ../../nbs/models/07a_learner.ipynb #fedf01d7
 def outline(
     ax, # matplotlib axes
     corner, # (y, x) of the top left pixel
@@ -57,7 +57,7 @@ def outline(
     y,x = corner
     ax.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=colour, linewidth=1.2))
 
-# %% ../../nbs/models/07a_learner.ipynb #94cfdba6
+# %% ../../nbs/models/07a_learner.ipynb #3729108c
 @contextmanager
 def looking(
     dls # `DataLoaders`; their order of batches stays
@@ -69,7 +69,7 @@ def looking(
     finally:
         for dl,rng in zip(dls, shuffling): dl.rng = rng
 
-# %% ../../nbs/models/07a_learner.ipynb #123542aa
+# %% ../../nbs/models/07a_learner.ipynb #f4d66f3d
 def spread(
     n:int, # Images there are
     most:int # Images to show
@@ -77,42 +77,56 @@ def spread(
     "Images spread evenly over all"
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
 
-# %% ../../nbs/models/07a_learner.ipynb #a367852c
+# %% ../../nbs/models/07a_learner.ipynb #a54afe25
 class ShownLoader(DataLoader):
     "fastai's `DataLoader`, with pictures; the data set makes them, by `show_examples` and `show_predictions`"
-    def show_batch(self,
-        b=None, # For fastai; a batch is drawn anew, for it may hold features and no image
-        max_n:int=4 # Images
-    ): # The axes; `InputError` for a batch, or where there is no image
-        "What is learned from"
-        if b is not None: raise InputError('a batch cannot be shown, it may hold no image', do='leave b out')
-        if not len(self.dataset): raise InputError('there is no image to show', do='show another loader')
-        with looking([self]): return self.show_examples(max_n)
+    def __init__(self, *args,
+        n_inp:int=1, # Tensors of a batch that are the model's input
+        **kwargs # Passed to `DataLoader`
+    ):
+        super().__init__(*args, **kwargs)
+        self.n_inp = n_inp
 
-    def show_examples(self, max_n): return self.dataset.show_examples(max_n)
-    def show_predictions(self, learn, max_n): return self.dataset.show_predictions(learn, max_n)
+@patch
+def show_batch(self:ShownLoader,
+    b=None, # For fastai; a batch is drawn anew, for it may hold features and no image
+    max_n:int=4 # Images
+): # The axes; `InputError` for a batch, or where there is no image
+    "What is learned from"
+    if b is not None: raise InputError('a batch cannot be shown, it may hold no image', do='leave b out')
+    if not len(self.dataset): raise InputError('there is no image to show', do='show another loader')
+    with looking([self]): return self.show_examples(max_n)
 
-# %% ../../nbs/models/07a_learner.ipynb #97c464db
+@patch
+def show_examples(self:ShownLoader, max_n): return self.dataset.show_examples(max_n)
+
+@patch
+def show_predictions(self:ShownLoader, learn, max_n): return self.dataset.show_predictions(learn, max_n)
+
+# %% ../../nbs/models/07a_learner.ipynb #9c75449a
 class _EpochTable(MasterBar):
     "fastai's bar of the epochs, of which only the table is written"
     def __init__(self, epochs): super().__init__(range(epochs), ProgressBar)
     def write(self, line, table=False): print('  '.join(f'{cell:<9}' for cell in line).rstrip(), flush=True)
 
-# %% ../../nbs/models/07a_learner.ipynb #7bdb7f27
+# %% ../../nbs/models/07a_learner.ipynb #9e865d6b
 class TrainingProgress(ProgressCallback):
     "fastai's bars; where none can move, one line that says what begins, and the table of the epochs"
     name = 'progress' # as fastai's own, so that other callbacks find it
+    order = ProgressCallback.order - 1 # before a logger, which hands on what it logs
     def before_fit(self):
         self.live = live_output()
-        if self.live or not self.create_mbar: return super().before_fit()
+        if self.live: return super().before_fit()
+        self.old_logger = self.logger
+        if not self.create_mbar: return # `validate`, `get_preds`, `summary`
         phase = 'looking for a learning rate' if hasattr(self.learn, 'lr_finder') else 'training'
         say_phase(phase, self.n_epoch, 'epochs')
-        self.mbar,self.old_logger = _EpochTable(self.n_epoch),self.logger
+        self.mbar = _EpochTable(self.n_epoch)
         if self.logger == noop: return
         self.learn.logger = self._write_stats
         self._write_stats(self.recorder.metric_names)
 
-# %% ../../nbs/models/07a_learner.ipynb #68b90fb6
+# %% ../../nbs/models/07a_learner.ipynb #49e06ce7
 @patch
 def _launch_pbar(self:TrainingProgress):
     if self.live:
@@ -123,7 +137,7 @@ def _launch_pbar(self:TrainingProgress):
         self.pbar = ProgressBar(self.dl, parent=getattr(self, 'mbar', None))
         self.pbar.update(0)
 
-# %% ../../nbs/models/07a_learner.ipynb #263e363e
+# %% ../../nbs/models/07a_learner.ipynb #d9cbf3ae
 class ShownLearner(Learner):
     "fastai's `Learner`, with pictures of windows and images, and progress that names its phase"
     def __init__(self, *args, **kwargs):
@@ -140,7 +154,7 @@ class ShownLearner(Learner):
         with super().no_bar(): yield self
         if had_bar: self._name_phases()
 
-# %% ../../nbs/models/07a_learner.ipynb #a7228db3
+# %% ../../nbs/models/07a_learner.ipynb #a8773c06
 @patch
 def show_results(self:ShownLearner,
     ds_idx:int=1, # Number of the loader: 0 learned from, 1 watched; the first where that one has no image
@@ -152,16 +166,16 @@ def show_results(self:ShownLearner,
     if dl is None: dl = self.dls[ds_idx if ds_idx < len(self.dls.loaders) and len(self.dls[ds_idx].dataset) else 0]
     self.model.eval()
     with looking(self.dls), torch.no_grad(): axes = dl.show_predictions(self, max_n, **kwargs)
-    heading = 'learned from' if dl is self.dls.train else 'watched, not learned from'
+    heading = 'learned from' if dl.dataset is self.dls.train.dataset else 'watched, not learned from'
     axes[0,0].figure.suptitle(heading, fontsize=9)
     return axes
 
 @patch
 def summary(self:ShownLearner):
     "Layers, parameters and callbacks; a part that training does not run, as a frozen encoder, is not in it"
-    with looking(self.dls): return super(ShownLearner, self).summary()
+    with looking(self.dls), self.no_mbar(): return super(ShownLearner, self).summary()
 
-# %% ../../nbs/models/07a_learner.ipynb #965413bd
+# %% ../../nbs/models/07a_learner.ipynb #c0e15733
 _needs = dict(csv=None, tensorboard='tensorboard', wandb='wandb') # logger -> package beyond those of this library
 
 def _csv(folder, append): return CSVLogger(folder/'history.csv', append=append)
@@ -170,7 +184,7 @@ def _tensorboard(folder, append):
     from fastai.callback.tensorboard import TensorBoardCallback
     return TensorBoardCallback(folder/'tensorboard', trace_model=False, log_preds=False)
 
-# %% ../../nbs/models/07a_learner.ipynb #6a02c060
+# %% ../../nbs/models/07a_learner.ipynb #a8483a0a
 def _wandb(folder, append):
     "The callback, of a run that is there already or begun here"
     import wandb
@@ -181,7 +195,7 @@ def _wandb(folder, append):
         raise InputError(f'Weights & Biases cannot start ({e})', do=do) from None
     return WandbCallback(log_preds=False)
 
-# %% ../../nbs/models/07a_learner.ipynb #c5c0a3e8
+# %% ../../nbs/models/07a_learner.ipynb #8f8ed5bc
 def check_loggers(
     names # Of loggers
 ): # `InputError` for one that does not exist or whose package is missing
@@ -193,7 +207,7 @@ def check_loggers(
         if package in sys.modules or package is None or find_spec(package): continue
         raise InputError(f'the logger {name} needs the package {package}', do=f'pip install {package}')
 
-# %% ../../nbs/models/07a_learner.ipynb #2b2e1b26
+# %% ../../nbs/models/07a_learner.ipynb #df4f3061
 def loggers(
     names, # `'csv'`, `'tensorboard'`, `'wandb'`; several are possible
     folder, # Of the run; made where it is missing

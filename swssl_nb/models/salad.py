@@ -11,6 +11,7 @@ __all__ = ['SaladObjective', 'SaladLoss', 'ImageViews', 'SaladMemory', 'Neighbou
 import math
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import nn
 from fastai.callback import progress, schedule # `no_bar`, `lr_find`, `fit_one_cycle`
@@ -30,8 +31,9 @@ from .augment import Augment
 from .autoencoder import NewAutoencoder, as_input
 from .engine import has_bf16
 from .instance_memory import InstanceMemory, contrast_loss
+from .learner import ShownLearner, show_rows, spread
 from swssl_nb.models.salad_detector import (ImageLoader, SaladHeatmap, SaladModel, SlotScore, encoded_slots,
-    trained_slots)
+    redraw_error, trained_slots)
 
 # %% ../../nbs/models/15_salad.ipynb #aa63da12
 @dataclass
@@ -113,17 +115,24 @@ class ImageViews(Callback):
 # %% ../../nbs/models/15_salad.ipynb #c2596297
 @patch
 def before_batch(self:ImageViews):
-    x, index = self.xb[0], self.yb[0]
+    x = self.xb[0]
     if self.training: x = torch.where(torch.rand(len(x), 1, 1, 1).to(x.device) < self.flip, x.flip(-1), x)
     if self.training and self.augment: x = self.augment(x)
     x = as_input(x)
-    self.learn.xb, self.learn.yb = (x,), (x, index)
+    self.learn.xb = (x,)
+    if self.yb: self.learn.yb = x, *self.yb # none where a summary asks for the shapes alone
+
+# %% ../../nbs/models/15_salad.ipynb #96f90b7a
+@patch
+def after_batch(self:ImageViews):
+    if hasattr(self, 'gather_preds') and self.pred[0] is None: self.learn.pred = self.pred[1] # nothing is redrawn
 
 # %% ../../nbs/models/15_salad.ipynb #cell-072
 class SaladMemory(Callback):
     "After each step, move the memory towards the batch's embeddings"
     def after_step(self): self.model.memory.update(self.yb[1], self.pred[1])
-    def before_validate(self): raise CancelValidException()
+    def before_validate(self):
+        if not hasattr(self, 'gather_preds'): raise CancelValidException()
 
 # %% ../../nbs/models/15_salad.ipynb #cell-074
 class NeighbourRounds(Callback):
@@ -321,7 +330,7 @@ def _learner(net, images, objective, bs, cbs, kwargs):
     memory = objective.memory(len(images), net.dim)
     settings = dict(opt_func=_adam, lr=1e-4, wd=1e-6, wd_bn_bias=True, metrics=_metrics(memory))
     settings.update(kwargs, cbs=cbs)
-    learn = Learner(_loaders(images, bs), SaladModel(net, memory), SaladLoss(memory, objective), **settings)
+    learn = ShownLearner(_loaders(images, bs), SaladModel(net, memory), SaladLoss(memory, objective), **settings)
     learn.recorder.train_metrics = True
     learn.recorder.valid_metrics = False
     return learn
@@ -406,31 +415,75 @@ def fit_rounds(self:Learner,
     falling = [] if milestone is None else [Milestone(milestone)]
     self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *falling, *L(cbs)])
 
-# %% ../../nbs/models/15_salad.ipynb #45f112c9
+# %% ../../nbs/models/15_salad.ipynb #6c2938a1
+@patch
+def show_examples(self:ImageLoader,
+    max_n:int=4 # Images
+): # The axes, 1 x images
+    "Some images"
+    chosen = spread(len(self.dataset), max_n)
+    return show_rows([[(self.dataset[i][0], _name_of(self.dataset, i)) for i in chosen]], 'learned from')
+
+# %% ../../nbs/models/15_salad.ipynb #ae43e2db
+def _name_of(images, i): return Path(images.cases[i].path).name
+
+def _redrawn_rows(images, chosen, x, redrawn):
+    "Image, redrawn image and error of each"
+    errors = redraw_error(redrawn, x).cpu()
+    grey = (redrawn.mean(1).cpu() + 1)/2
+    return [[(images[i][0], _name_of(images, i)), (grey[row], 'redrawn'),
+        (errors[row], f'error: mean {errors[row].mean():.3f}')] for row,i in enumerate(chosen)]
+
+# %% ../../nbs/models/15_salad.ipynb #f1632d8e
+def _nearest_rows(images, chosen, z, slots):
+    "Image, and the other image with the nearest slot"
+    cosines = F.normalize(z).cpu() @ F.normalize(slots).cpu().T
+    cosines[range(len(chosen)), chosen] = -torch.inf # itself
+    cosine,nearest = cosines.max(1)
+    degrees = cosine.clamp(-1, 1).acos().rad2deg().tolist()
+    return [[(images[i][0], _name_of(images, i)), (images[j][0], f'nearest: {_name_of(images, j)}, {angle:.0f}°')]
+        for i,j,angle in zip(chosen, nearest.tolist(), degrees)]
+
+# %% ../../nbs/models/15_salad.ipynb #b0881bd5
+@patch
+def show_predictions(self:ImageLoader,
+    learn, # `Learner` of these images
+    max_n:int=4 # Images
+): # The axes, a row an image
+    "Some images, and what the network makes of them"
+    images,chosen = self.dataset,spread(len(self.dataset), max_n)
+    device = next(learn.model.parameters()).device
+    x = as_input(torch.stack([images[i] for i in chosen]).to(device))
+    redrawn,z = learn.model(x)
+    if redrawn is None: return show_rows(_nearest_rows(images, chosen, z, learn.model.memory.slots))
+    rows = _redrawn_rows(images, chosen, x, redrawn)
+    return show_rows(rows, scales=[None, None, (0, max(float(row[2][0].max()) for row in rows))])
+
+# %% ../../nbs/models/15_salad.ipynb #8be25ff8
 def _chosen(settings, *names):
     "The settings of those names that have a value"
     return {name: settings[name] for name in names if settings.get(name) is not None}
 
-# %% ../../nbs/models/15_salad.ipynb #d644216d
+# %% ../../nbs/models/15_salad.ipynb #be13a80e
 def _by_name(what, name, parts):
     "The part of that name; `InputError` where there is none"
     if name in parts: return parts[name]
     *others,last = (repr(other) for other in parts)
     raise InputError(f"{what} is {', '.join(others)} or {last}, not {name!r}")
 
-# %% ../../nbs/models/15_salad.ipynb #53708635
+# %% ../../nbs/models/15_salad.ipynb #06a9ed3f
 def _preprocess(settings):
     "The `Preprocess` of a recipe"
     size = settings.get('size') or 256
     return Preprocess(size, **_chosen(settings, 'equalize', 'fit', 'trim', 'percentiles'))
 
-# %% ../../nbs/models/15_salad.ipynb #60ec6770
+# %% ../../nbs/models/15_salad.ipynb #ace21f0f
 def _redraws(settings):
     "Whether images have to be redrawn: the encoder learns from it, or heatmap or score are made of the error"
     heatmap,score = settings.get('heatmap') or 'error', settings.get('score')
     return not settings.get('frozen') or heatmap == 'error' or score == 'aided'
 
-# %% ../../nbs/models/15_salad.ipynb #cell-95
+# %% ../../nbs/models/15_salad.ipynb #56f02e3f
 def _learner_parts(settings):
     "Keyword arguments of `salad_learner`"
     net = NewAutoencoder(**_chosen(settings, 'net', 'dim', 'weights', 'stages', 'cells', 'frozen'),
@@ -440,14 +493,14 @@ def _learner_parts(settings):
     return dict(net=net, preprocess=_preprocess(settings), objective=objective, cbs=_start_parts(settings),
         augment=augment and getattr(Augment, augment)(), **_chosen(settings, 'bs'))
 
-# %% ../../nbs/models/15_salad.ipynb #39bbe768
+# %% ../../nbs/models/15_salad.ipynb #e9204e1e
 def _start_parts(settings):
     "Callbacks of a start from the images and of a rest"
     start = _by_name('start', settings.get('start') or 'random', dict(random=[], images=[StartFromImages()]))
     spread = settings.get('spread')
     return start if spread is None else [*start, Settle(spread)]
 
-# %% ../../nbs/models/15_salad.ipynb #934b23cc
+# %% ../../nbs/models/15_salad.ipynb #d94f7d39
 def _detector_parts(settings):
     "Keyword arguments of `learn.detector`"
     score = _by_name('score', settings.get('score') or 'official', SlotScore.kinds)
@@ -456,7 +509,7 @@ def _detector_parts(settings):
     memory = _by_name('memory', settings.get('memory') or 'trained', slots)
     return dict(score=score(**_chosen(settings, 'k')), memory=memory, heatmap=heatmap())
 
-# %% ../../nbs/models/15_salad.ipynb #48939e02
+# %% ../../nbs/models/15_salad.ipynb #c11b4187
 def salad_recipe(
     settings:dict # Name -> plain value, as a `Recipe` of SALAD has them
 )->dict: # learner, fit, detector: keyword arguments; `InputError` for a name that no part has
@@ -464,7 +517,7 @@ def salad_recipe(
     fit = _chosen(settings, 'rounds', 'epochs', 'lr', 'wd', 'milestone')
     return dict(learner=_learner_parts(settings), fit=fit, detector=_detector_parts(settings))
 
-# %% ../../nbs/models/15_salad.ipynb #97726faf
+# %% ../../nbs/models/15_salad.ipynb #43277166
 def train_salad(
     recipe, # `Recipe` of SALAD
     cases:Cases, # Normal images to learn from

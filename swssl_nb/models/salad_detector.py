@@ -15,17 +15,17 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Subset
 from torchvision.transforms.functional import gaussian_blur
-from fastai.data.load import DataLoader
 from fastcore.basics import patch, store_attr
 from ..core import InputError, progress_of
 from .autoencoder import Autoencoder, as_input, autoencoder
 from .detector import Detector
 from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
+from .learner import ShownLoader
 from .scorers import Committee, NormalStatistics
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-063
-class ImageLoader(DataLoader):
+class ImageLoader(ShownLoader):
     "Batches `(images, index)` of preprocessed images, of at most `bs`, evenly filled"
     skip = 0 # batches of the next epoch that were trained on before the run was stopped
 
