@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['cache', 'add_cache']
 
-# %% ../../nbs/cli/05d_cache.ipynb #69564aa8
+# %% ../../nbs/cli/05d_cache.ipynb #8febba56
 from .arguments import add_command
 
-# %% ../../nbs/cli/05d_cache.ipynb #1f68ba67
+# %% ../../nbs/cli/05d_cache.ipynb #341bc12f
 def _amount(
     gigabytes # Of images
 )->str:
     "A size as people read it"
     return f'{gigabytes:.3g} GB' if gigabytes >= 1 else f'{1000*gigabytes:.3g} MB'
 
-# %% ../../nbs/cli/05d_cache.ipynb #04a391e1
+# %% ../../nbs/cli/05d_cache.ipynb #df56f368
 def _show(info):
     "What the cache holds, a line each"
     print(f"folder  {info['folder']}")
@@ -24,7 +24,7 @@ def _show(info):
     print(f"limit   {_amount(info['limit'])}")
     print('SWSSL_NB_CACHE names another folder, SWSSL_NB_CACHE_GB another limit.')
 
-# %% ../../nbs/cli/05d_cache.ipynb #23e7ece6
+# %% ../../nbs/cli/05d_cache.ipynb #20ed0f83
 def _clear():
     "Delete the images; the exit code"
     from swssl_nb.data.cache import clear_cache
@@ -34,14 +34,14 @@ def _clear():
     print(f"{gone['left']:,} images are left: another program has them open; stop it and clear again")
     return 1
 
-# %% ../../nbs/cli/05d_cache.ipynb #a60598a3
+# %% ../../nbs/cli/05d_cache.ipynb #a1230547
 def cache(args):
     "Show the images that are kept on the disk at working size, or delete them"
     if args.clear: return _clear()
     from swssl_nb.data.cache import cache_info
     _show(cache_info())
 
-# %% ../../nbs/cli/05d_cache.ipynb #94d20ece
+# %% ../../nbs/cli/05d_cache.ipynb #d952d4a7
 def add_cache(
     commands # What `add_subparsers` of argparse gave
 ):

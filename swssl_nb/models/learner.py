@@ -6,7 +6,7 @@
 __all__ = ['show_rows', 'outline', 'looking', 'spread', 'ShownLoader', 'TrainingProgress', 'ShownLearner', 'check_loggers',
            'loggers']
 
-# %% ../../nbs/models/07a_learner.ipynb #0b95ecd0
+# %% ../../nbs/models/07a_learner.ipynb #cc241c79
 import copy, sys
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,10 +19,9 @@ from fastai.learner import Learner
 from fastai.torch_core import no_random
 from fastcore.basics import patch
 from fastprogress.fastprogress import MasterBar, ProgressBar
-from matplotlib.patches import Rectangle
 from ..core import InputError, live_output, say_phase
 
-# %% ../../nbs/models/07a_learner.ipynb #ecfd724f
+# %% ../../nbs/models/07a_learner.ipynb #bb10c9f9
 def show_rows(
     rows, # A list of (image, title) for each row; images float H x W, numpy or tensor
     heading:str='', # Above all
@@ -37,7 +36,7 @@ def show_rows(
     figure.suptitle(heading, fontsize=9)
     return axes
 
-# %% ../../nbs/models/07a_learner.ipynb #ae242853
+# %% ../../nbs/models/07a_learner.ipynb #a551e32f
 def _draw(ax, image, title, scale):
     "One image; on a scale of its own in colour"
     low,high = scale or (0, 1)
@@ -45,7 +44,7 @@ def _draw(ax, image, title, scale):
     ax.set_title(title, fontsize=8)
     ax.axis('off')
 
-# %% ../../nbs/models/07a_learner.ipynb #fedf01d7
+# %% ../../nbs/models/07a_learner.ipynb #9653a753
 def outline(
     ax, # matplotlib axes
     corner, # (y, x) of the top left pixel
@@ -54,10 +53,11 @@ def outline(
 ):
     "The border of a window"
     height,width = (side, side) if isinstance(side, int) else side
-    y,x = corner
-    ax.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=colour, linewidth=1.2))
+    top,left = (o - 0.5 for o in corner)
+    bottom,right = top + height,left + width
+    ax.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=colour, linewidth=1.2)
 
-# %% ../../nbs/models/07a_learner.ipynb #3729108c
+# %% ../../nbs/models/07a_learner.ipynb #f8377145
 @contextmanager
 def looking(
     dls # `DataLoaders`; their order of batches stays
@@ -69,7 +69,7 @@ def looking(
     finally:
         for dl,rng in zip(dls, shuffling): dl.rng = rng
 
-# %% ../../nbs/models/07a_learner.ipynb #f4d66f3d
+# %% ../../nbs/models/07a_learner.ipynb #75129438
 def spread(
     n:int, # Images there are
     most:int # Images to show
@@ -77,9 +77,9 @@ def spread(
     "Images spread evenly over all"
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
 
-# %% ../../nbs/models/07a_learner.ipynb #a54afe25
+# %% ../../nbs/models/07a_learner.ipynb #fa9ca22a
 class ShownLoader(DataLoader):
-    "fastai's `DataLoader`, with pictures; the data set makes them, by `show_examples` and `show_predictions`"
+    "fastai's `DataLoader`, with figures; the data set makes them, by `show_examples` and `show_predictions`"
     def __init__(self, *args,
         n_inp:int=1, # Tensors of a batch that are the model's input
         **kwargs # Passed to `DataLoader`
@@ -103,13 +103,13 @@ def show_examples(self:ShownLoader, max_n): return self.dataset.show_examples(ma
 @patch
 def show_predictions(self:ShownLoader, learn, max_n): return self.dataset.show_predictions(learn, max_n)
 
-# %% ../../nbs/models/07a_learner.ipynb #9c75449a
+# %% ../../nbs/models/07a_learner.ipynb #79747fce
 class _EpochTable(MasterBar):
     "fastai's bar of the epochs, of which only the table is written"
     def __init__(self, epochs): super().__init__(range(epochs), ProgressBar)
     def write(self, line, table=False): print('  '.join(f'{cell:<9}' for cell in line).rstrip(), flush=True)
 
-# %% ../../nbs/models/07a_learner.ipynb #9e865d6b
+# %% ../../nbs/models/07a_learner.ipynb #83ccd845
 class TrainingProgress(ProgressCallback):
     "fastai's bars; where none can move, one line that says what begins, and the table of the epochs"
     name = 'progress' # as fastai's own, so that other callbacks find it
@@ -126,7 +126,7 @@ class TrainingProgress(ProgressCallback):
         self.learn.logger = self._write_stats
         self._write_stats(self.recorder.metric_names)
 
-# %% ../../nbs/models/07a_learner.ipynb #49e06ce7
+# %% ../../nbs/models/07a_learner.ipynb #dca4c5ba
 @patch
 def _launch_pbar(self:TrainingProgress):
     if self.live:
@@ -137,9 +137,9 @@ def _launch_pbar(self:TrainingProgress):
         self.pbar = ProgressBar(self.dl, parent=getattr(self, 'mbar', None))
         self.pbar.update(0)
 
-# %% ../../nbs/models/07a_learner.ipynb #d9cbf3ae
+# %% ../../nbs/models/07a_learner.ipynb #38e8af3b
 class ShownLearner(Learner):
-    "fastai's `Learner`, with pictures of windows and images, and progress that names its phase"
+    "fastai's `Learner`, with figures of windows and images, and progress that names its phase"
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if hasattr(self, 'progress'): self._name_phases()
@@ -154,7 +154,7 @@ class ShownLearner(Learner):
         with super().no_bar(): yield self
         if had_bar: self._name_phases()
 
-# %% ../../nbs/models/07a_learner.ipynb #a8773c06
+# %% ../../nbs/models/07a_learner.ipynb #2f9d3726
 @patch
 def show_results(self:ShownLearner,
     ds_idx:int=1, # Number of the loader: 0 learned from, 1 watched; the first where that one has no image
@@ -175,17 +175,17 @@ def summary(self:ShownLearner):
     "Layers, parameters and callbacks; a part that training does not run, as a frozen encoder, is not in it"
     with looking(self.dls), self.no_mbar(): return super(ShownLearner, self).summary()
 
-# %% ../../nbs/models/07a_learner.ipynb #c0e15733
+# %% ../../nbs/models/07a_learner.ipynb #13059142
 _needs = dict(csv=None, tensorboard='tensorboard', wandb='wandb') # logger -> package beyond those of this library
 
-def _csv(folder, append): return CSVLogger(folder/'history.csv', append=append)
+def _csv(folder): return CSVLogger(folder/'history.csv')
 
-def _tensorboard(folder, append):
+def _tensorboard(folder):
     from fastai.callback.tensorboard import TensorBoardCallback
     return TensorBoardCallback(folder/'tensorboard', trace_model=False, log_preds=False)
 
-# %% ../../nbs/models/07a_learner.ipynb #a8483a0a
-def _wandb(folder, append):
+# %% ../../nbs/models/07a_learner.ipynb #6deea59f
+def _wandb(folder):
     "The callback, of a run that is there already or begun here"
     import wandb
     from fastai.callback.wandb import WandbCallback
@@ -195,7 +195,7 @@ def _wandb(folder, append):
         raise InputError(f'Weights & Biases cannot start ({e})', do=do) from None
     return WandbCallback(log_preds=False)
 
-# %% ../../nbs/models/07a_learner.ipynb #8f8ed5bc
+# %% ../../nbs/models/07a_learner.ipynb #220f674e
 def check_loggers(
     names # Of loggers
 ): # `InputError` for one that does not exist or whose package is missing
@@ -207,15 +207,14 @@ def check_loggers(
         if package in sys.modules or package is None or find_spec(package): continue
         raise InputError(f'the logger {name} needs the package {package}', do=f'pip install {package}')
 
-# %% ../../nbs/models/07a_learner.ipynb #df4f3061
+# %% ../../nbs/models/07a_learner.ipynb #73558528
 def loggers(
     names, # `'csv'`, `'tensorboard'`, `'wandb'`; several are possible
-    folder, # Of the run; made where it is missing
-    append:bool=False # Go on in the CSV that is there
+    folder # Of the run; made where it is missing
 )->list: # Of callbacks; `InputError` as from `check_loggers`, and where Weights & Biases cannot start
     "fastai's loggers, for a training of this library"
     check_loggers(names)
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     makers = dict(csv=_csv, tensorboard=_tensorboard, wandb=_wandb)
-    return [makers[name](folder, append) for name in dict.fromkeys(names)]
+    return [makers[name](folder) for name in dict.fromkeys(names)]
