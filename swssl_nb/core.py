@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'set_seeds', 'choose_device', 'use_device', 'linked_file', 'written_whole', 'write_json', 'read_json',
-           'peak_memory', 'real_images']
+           'peak_memory', 'live_output', 'say_phase', 'progress_of', 'real_images']
 
 # %% ../nbs/00_core.ipynb #cell-003
 import json, os, random, sys
@@ -168,7 +168,44 @@ def peak_memory()->int: # bytes
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
 
-# %% ../nbs/00_core.ipynb #cell-019
+# %% ../nbs/00_core.ipynb #1d2b736a
+def live_output()->bool:
+    "Whether a bar can move: standard output is a terminal or a notebook"
+    from fastcore.imports import IN_NOTEBOOK
+    return bool(IN_NOTEBOOK) or bool(sys.stdout) and sys.stdout.isatty()
+
+# %% ../nbs/00_core.ipynb #a9f0b4be
+def say_phase(
+    phase:str, # What begins, as `'reading'`
+    total:int, # How much there is of it
+    unit:str='images' # Of `total`
+):
+    "One line on the error stream"
+    print(f'{phase}: {total} {unit}', file=sys.stderr, flush=True)
+
+# %% ../nbs/00_core.ipynb #20fa5a0c
+def _phase_bar(items, phase, total):
+    "fastprogress's bar, named: in a terminal in front of the bar, in a notebook behind it"
+    from fastcore.imports import IN_NOTEBOOK
+    from fastprogress.fastprogress import progress_bar
+    bar = progress_bar(items, total=total, leave=False)
+    setattr(bar, 'comment' if IN_NOTEBOOK else 'prefix', phase)
+    return bar
+
+# %% ../nbs/00_core.ipynb #0fe06772
+def progress_of(
+    items, # Any iterable
+    phase:str, # What is done, as `'reading'`
+    total:int=None, # How many; the length of `items` by default
+    unit:str='images' # What they are
+): # Generator of the same items
+    "Go through items with a bar that says the phase; with one line where no bar can move"
+    total = len(items) if total is None else total
+    if total and live_output(): items = _phase_bar(items, phase, total)
+    elif total: say_phase(phase, total, unit)
+    yield from items
+
+# %% ../nbs/00_core.ipynb #3a534e23
 def real_images(
     *parts:str # The set wanted below the folder of real images, e.g. `'nih1024'`
 ): # Path, or None where it is absent

@@ -15,11 +15,12 @@ from .bench import add_bench
 from .calibrate import add_calibrate
 from .demo import add_demo
 from .export import add_export
+from .cache import add_cache
 from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
 commands = (add_train, add_calibrate, add_score, add_worklist, add_evaluate, add_report, add_export, add_leaks,
-    add_download, add_bench, add_demo)
+    add_download, add_cache, add_bench, add_demo)
 
 def parser(): # `argparse.ArgumentParser`
     "The command line of swssl_nb"

@@ -236,22 +236,33 @@ def _read_parts(args, cases):
 
 # %% ../../nbs/cli/01_train.ipynb #fe46bd87
 def _checkpoint(recipe, args):
-    "Keyword arguments of `Recipe.train` by which SALAD keeps a checkpoint; none for another method"
-    if recipe.method != 'salad': return {}
+    "The callback by which SALAD keeps a checkpoint; none for another method"
+    if recipe.method != 'salad': return []
     from swssl_nb.models.resume import Checkpoint
     from swssl_nb.report.runs import checkpoint_file
-    return dict(cbs=Checkpoint(checkpoint_file(args.out), resume=args.resume))
+    return [Checkpoint(checkpoint_file(args.out), resume=args.resume)]
 
-# %% ../../nbs/cli/01_train.ipynb #77266808
+# %% ../../nbs/cli/01_train.ipynb #c231d45c
+def _log_names(args):
+    "The loggers that the user named, also several with commas"
+    return [name.strip() for text in args.log or () for name in text.split(',')]
+
+def _callbacks(recipe, args):
+    "What the training has beside its own: checkpoint and loggers"
+    from swssl_nb.models.learner import loggers
+    names = _log_names(args)
+    return _checkpoint(recipe, args) + (loggers(names, args.out) if names else [])
+
+# %% ../../nbs/cli/01_train.ipynb #830afb6b
 def _fit_by(recipe, args):
     "Function for `train_run`: from normal images to learn from and to calibrate on to a learner and a detector"
-    checkpoint = _checkpoint(recipe, args)
     def fit(learn_from, calibrate_on):
-        learn = recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict, **checkpoint)
+        learn = recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict,
+            cbs=_callbacks(recipe, args))
         return learn, learn.detector(**recipe.detector)
     return fit
 
-# %% ../../nbs/cli/01_train.ipynb #dd73e974
+# %% ../../nbs/cli/01_train.ipynb #2bf06c45
 def _write_run(args, recipe):
     "Read the images, train by the recipe and write the run folder"
     from swssl_nb.report.runs import train_run
@@ -262,16 +273,24 @@ def _write_run(args, recipe):
     train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
         _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
 
-# %% ../../nbs/cli/01_train.ipynb #f21d8ad2
+# %% ../../nbs/cli/01_train.ipynb #81658e27
+def _check_log(args):
+    "`InputError` where a logger does not exist, or its package is missing"
+    if not args.log: return
+    from swssl_nb.models.learner import check_loggers
+    check_loggers(_log_names(args))
+
+# %% ../../nbs/cli/01_train.ipynb #acc413b6
 def train(args):
     "Learn from the normal images of a data set"
     recipe = training_recipe(args)
     if args.resume and recipe.method != 'salad': raise InputError('only SALAD is resumed', do='leave --resume out')
     from swssl_nb.report.runs import check_run
     check_run(args.out, args.overwrite, args.resume)
+    _check_log(args)
     _write_run(args, recipe)
 
-# %% ../../nbs/cli/01_train.ipynb #143b706b
+# %% ../../nbs/cli/01_train.ipynb #38d451f2
 def _add_split(data):
     "Who is in which part"
     data.add_argument('--split', metavar='CSV',
@@ -281,7 +300,7 @@ def _add_split(data):
     data.add_argument('--valid', **share, help='of the patients, to calibrate on (0.2)')
     data.add_argument('--test', **share, help='of the patients, held back (0.2)')
 
-# %% ../../nbs/cli/01_train.ipynb #fb6eab59
+# %% ../../nbs/cli/01_train.ipynb #dd73e974
 def _add_out(p):
     "The run folder"
     out = p.add_argument_group('run folder')
@@ -289,10 +308,12 @@ def _add_out(p):
     out.add_argument('--overwrite', action='store_true', help='a run that is there already may be lost')
     out.add_argument('--resume', action='store_true',
         help='salad: go on from the checkpoint in RUN, where a stopped training left one')
+    out.add_argument('--log', action='append', metavar='NAME',
+        help='write the losses of the epochs: csv, tensorboard or wandb, several with commas')
     out.add_argument('--false-positive-rate', type=float, default=0.1, metavar='SHARE',
         help='of normal images that may be flagged (0.1)')
 
-# %% ../../nbs/cli/01_train.ipynb #6651458f
+# %% ../../nbs/cli/01_train.ipynb #90841eec
 def _add_settings(group):
     "The four settings that are changed most often"
     group.add_argument('--encoder', metavar='NAME', help='swssl: timm model (tf_efficientnet_lite0)')
@@ -301,7 +322,7 @@ def _add_settings(group):
         help='working size, N or H,W (1024, or 512 for small images; salad 256)')
     group.add_argument('--epochs', type=int, metavar='INT', help='how long; for salad, in each round')
 
-# %% ../../nbs/cli/01_train.ipynb #443c1191
+# %% ../../nbs/cli/01_train.ipynb #05848073
 def _add_recipe(p):
     "What is trained, and what scores"
     group = p.add_argument_group('recipe')
@@ -311,13 +332,13 @@ def _add_recipe(p):
         help='a setting of the recipe, as --set window=64; as often as you like')
     _add_settings(group)
 
-# %% ../../nbs/cli/01_train.ipynb #d9426ef9
+# %% ../../nbs/cli/01_train.ipynb #f21d8ad2
 def _recipe_list():
     "The recipes, a line each"
     lines = [f'  {name:15} {recipe.about}' for name,recipe in recipes.items()]
     return '\n'.join(['recipes:', *lines])
 
-# %% ../../nbs/cli/01_train.ipynb #7d7f2644
+# %% ../../nbs/cli/01_train.ipynb #17c5c702
 def _add_method(commands):
     "The command `train`, with the method and no option yet"
     usage = 'swssl_nb train [swssl|salad] --data PATH --out RUN [--recipe NAME] [--set KEY=VALUE] [options]'
@@ -327,7 +348,7 @@ def _add_method(commands):
     p.add_argument('method', nargs='?', choices=('swssl', 'salad'), help=text)
     return p
 
-# %% ../../nbs/cli/01_train.ipynb #09b2d3ff
+# %% ../../nbs/cli/01_train.ipynb #143b706b
 def add_train(
     commands # What `add_subparsers` of argparse gave
 ):

@@ -10,6 +10,7 @@ __all__ = ['cache_format', 'file_sha256', 'reader_name', 'image_key', 'from_leve
 # %% ../../nbs/data/08_cache.ipynb #cell-003
 import copy, hashlib, json, os, re, shutil, threading, time, numpy as np, torch
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -336,7 +337,7 @@ def add(self:ImageCache,
     preprocess:Preprocess, # Image to working size
     strict:bool=False, # Stop at the first image that cannot be read
     workers:int=None, # Threads, as many as processors by default, at most 8
-    progress:bool=True # Show a progress bar
+    progress:bool=True # Show how far it is, see `progress_of`
 )->list: # For each case: key, levels (uint8 or uint16 H x W), or the `InputError` that says why it has neither
     "Bring images to working size, those that are not there yet"
     threads = dict(n_workers=workers or min(os.cpu_count(), 8), threadpool=True)
@@ -344,8 +345,10 @@ def add(self:ImageCache,
     keys = {key for _,key,_ in items if key}
     new = {key for key in keys if not self.has(key)}
     if new: self.make_room(len(new), preprocess.size, keys)
-    options = dict(preprocess=preprocess, strict=strict, progress=progress)
-    return list(parallel(self._add_one, items, **options, **threads))
+    add_one = partial(self._add_one, preprocess=preprocess, strict=strict)
+    with ThreadPoolExecutor(threads['n_workers']) as pool:
+        added = pool.map(add_one, items)
+        return list(progress_of(added, 'reading', len(items)) if progress else added)
 
 # %% ../../nbs/data/08_cache.ipynb #e5264606
 def _size_and_depth(case):

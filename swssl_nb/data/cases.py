@@ -7,9 +7,11 @@ __all__ = ['label_names', 'case_columns', 'Case', 'Cases', 'report_skipped', 're
            'of_patients', 'refuse_shared_patients']
 
 # %% ../../nbs/data/03_cases.ipynb #cell-003
-import os, warnings, numpy as np, pandas as pd
+import base64, io, os, warnings, numpy as np, pandas as pd
+from html import escape
 from pathlib import Path
 from fastcore.basics import patch, store_attr
+from PIL import Image
 from ..core import *
 from .dicom import *
 from .radiograph import *
@@ -190,7 +192,41 @@ def __repr__(self:Cases):
     if self.skipped: kinds.append(f'{len(self.skipped)} skipped')
     return f"Cases {self.name}: {len(self)} images of {len(set(self.patients))} patients, {', '.join(kinds)}"
 
-# %% ../../nbs/data/03_cases.ipynb #cell-026
+# %% ../../nbs/data/03_cases.ipynb #480aaf76
+def _thumbnail(case, side=72):
+    "An image as HTML, `side` pixels; or why it cannot be read"
+    try: image = np.nan_to_num(case.radiograph()).clip(0, 1)
+    except Exception as e: return escape(str(e) or type(e).__name__) # whatever a reader of the user's raises
+    small = Image.fromarray((image*255).round().astype(np.uint8))
+    small.thumbnail((side, side))
+    png = io.BytesIO()
+    small.save(png, 'PNG')
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
+
+# %% ../../nbs/data/03_cases.ipynb #e3080de5
+def _html_row(cells, tag='td'):
+    "A row of an HTML table"
+    return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
+
+def _case_row(i, case, columns):
+    "One image of a set as a row"
+    texts = [Path(case.path).name, case.patient, label_names[case.label], *(getattr(case, name) for name in columns)]
+    return _html_row([i, _thumbnail(case), *map(escape, map(str, texts))])
+
+# %% ../../nbs/data/03_cases.ipynb #c2dacb10
+@patch
+def _repr_html_(self:Cases, most:int=5):
+    "A table of some images, for Jupyter"
+    if not len(self): return f'<p>{escape(repr(self))}</p>'
+    rows = np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int)).tolist()
+    columns = [name for name in ('view', 'finding') if (self.table[name] != '').any()]
+    head = _html_row(['', 'image', 'file', 'patient', 'label', *columns], 'th')
+    body = ''.join(_case_row(i, self[i], columns) for i in rows)
+    more = len(self) - len(rows)
+    rest = f'<p>and {more:,} more images</p>' if more else ''
+    return f'<p>{escape(repr(self))}</p><table>{head}{body}</table>{rest}'
+
+# %% ../../nbs/data/03_cases.ipynb #58f09928
 @patch
 def counts(self:Cases)->pd.DataFrame: # A row for each split, view and label that occurs; columns `images`, `patients`
     "How many images and patients there are of each kind"
@@ -198,7 +234,7 @@ def counts(self:Cases)->pd.DataFrame: # A row for each split, view and label tha
     by = [column for column in ('split','view') if column in table and table[column].nunique()>1]
     return table.groupby([*by, 'label']).agg(images=('path','size'), patients=('patient','nunique'))
 
-# %% ../../nbs/data/03_cases.ipynb #a72f0f88
+# %% ../../nbs/data/03_cases.ipynb #cd0a5b48
 @patch
 def record(self:Cases)->list: # Of dicts with `path`, `patient`, `label`, and `frame` where there is one; for JSON
     "What a run keeps about each case"
@@ -207,7 +243,7 @@ def record(self:Cases)->list: # Of dicts with `path`, `patient`, `label`, and `f
         if row['frame'] is None: del row['frame']
     return rows
 
-# %% ../../nbs/data/03_cases.ipynb #cell-030
+# %% ../../nbs/data/03_cases.ipynb #0ae1a5ee
 def report_skipped(
     skipped:list, # [(path, why), ...]
     path, # The table or folder that they are from
@@ -220,7 +256,7 @@ def report_skipped(
     warnings.warn(f'{path}: {len(skipped)} skipped, see `skipped`; the first: {image}: {why}', stacklevel=3)
     return skipped
 
-# %% ../../nbs/data/03_cases.ipynb #4d4c25a8
+# %% ../../nbs/data/03_cases.ipynb #cell-028
 def refuse_none(
     kept, # What could be taken in: anything with a length
     skipped:list, # [(path, why), ...]
@@ -233,7 +269,7 @@ def refuse_none(
     first = ': '.join(skipped[0])
     raise InputError(f'none of its {len(skipped)} {what} can be taken in; the first: {first}', path, do)
 
-# %% ../../nbs/data/03_cases.ipynb #717d9ee5
+# %% ../../nbs/data/03_cases.ipynb #cell-030
 def named_by_file(
     path, # Of the image
     patient # Its patient, as a table or a record has it
@@ -241,7 +277,7 @@ def named_by_file(
     "Whether a patient is only an image's own name, for want of a better one"
     return f'/{Path(path).as_posix()}'.endswith(f'/{patient}')
 
-# %% ../../nbs/data/03_cases.ipynb #8c1ef473
+# %% ../../nbs/data/03_cases.ipynb #cell-032
 def patient_keys(
     cases:Cases
 )->np.ndarray: # object (str), one for each case, equal for the images of one patient only, also of different sets
@@ -251,7 +287,7 @@ def patient_keys(
             for path,patient in rows]
     return np.array(keys, dtype=object)
 
-# %% ../../nbs/data/03_cases.ipynb #1cb03bf2
+# %% ../../nbs/data/03_cases.ipynb #bc8ffcd5
 def of_patients(
     cases:Cases, # The cases to mark
     others:Cases # The patients to look for
@@ -262,7 +298,7 @@ def of_patients(
     rows = zip(cases.table.path, patient_keys(cases))
     return np.array([key in known or os.path.abspath(path) in known_files for path,key in rows], dtype=bool)
 
-# %% ../../nbs/data/03_cases.ipynb #ceaba197
+# %% ../../nbs/data/03_cases.ipynb #717d9ee5
 def refuse_shared_patients(
     first:Cases,
     second:Cases,

@@ -12,7 +12,6 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.error import HTTPError
 from fastcore.net import urlopen
-from fastprogress.fastprogress import progress_bar
 from ..core import *
 from .cache import file_sha256
 
@@ -23,7 +22,7 @@ def _bytes_in(part): return part.stat().st_size if part.exists() else 0
 def _blocks(response, rest):
     "1 MB blocks of a response, with a progress bar where the length is known"
     blocks = iter(lambda: response.read(2**20), b'')
-    return blocks if rest is None else progress_bar(blocks, total=-(-rest//2**20), leave=False)
+    return blocks if rest is None else progress_of(blocks, 'downloading', -(-rest//2**20), 'MB')
 
 # %% ../../nbs/data/10_download.ipynb #2f452e2d
 def _check_lengths(url, part, rest, whole, size):

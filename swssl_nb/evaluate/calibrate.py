@@ -177,7 +177,7 @@ def _measured(detector, cases, false_positive_rate, strict, progress):
     "The `Calibration` of a detector on normal images"
     scores,who,skipped = [],set(),[]
     pixels,sample = _PixelSample(len(cases)),Sample()
-    for scored in detector.stream(cases, heatmaps=True, strict=strict, progress=progress):
+    for scored in detector.stream(cases, heatmaps=True, strict=strict, progress=progress and 'calibrating'):
         if scored.error is not None:
             skipped.append(dict(path=scored.path, error=scored.error))
             continue

@@ -12,14 +12,13 @@ from functools import cached_property
 from pathlib import Path
 import numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 # %% ../../nbs/models/06_detector.ipynb #10271282
 from .. import __version__
-from ..core import InputError, choose_device, read_json, write_json, written_whole
+from ..core import InputError, choose_device, progress_of, read_json, write_json, written_whole
 from ..data.preprocess import Preprocess
 from ..data.cases import Case, Cases
 from ..data.cache import read_ahead
@@ -256,12 +255,12 @@ def stream(self:Detector,
     heatmaps:bool=False, # Draw each image's heatmap too
     radiographs:bool=False, # Hand on each image's pixels too
     strict:bool=False, # Stop at the first image that cannot be scored, with its `InputError`
-    progress:bool=True # Show a progress bar
+    progress=True # Show how far it is, see `progress_of`; a text is the name of the phase, `'scoring'` by default
 ): # Generator of `Scored`
     "Yield a `Scored` for each image, in order; memory does not grow with their number"
     self._warn_of_other_place()
     rows = read_ahead(map(one_case, cases), lambda case: case.radiograph())
-    if progress: rows = progress_bar(rows, total=len(cases), leave=False)
+    if progress: rows = progress_of(rows, 'scoring' if progress is True else progress, len(cases))
     small = seen = 0
     try:
         for case,image in rows:
@@ -353,7 +352,6 @@ def _from_6(meta, arrays):
     change = _methods_from_6.get(meta['method'])
     if change: meta['settings'],arrays = change(meta['settings'], arrays)
     return meta, arrays
-
 
 # %% ../../nbs/models/06_detector.ipynb #36572498
 def _from_7(meta, arrays):

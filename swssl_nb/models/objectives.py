@@ -14,21 +14,20 @@ from functools import partial
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from fastai.callback.core import Callback, CancelValidException
 from fastai.data.core import DataLoaders
-from fastai.data.load import DataLoader
 from fastai.learner import Recorder
 from fastai.optimizer import Adam, SGD
 from fastai.torch_core import get_random_states, set_random_states, set_seed
 from fastcore.basics import patch
-from fastprogress.fastprogress import progress_bar
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Subset
 
 # %% ../../nbs/models/09_objectives.ipynb #a10a5b90
-from ..core import InputError, choose_device
+from ..core import InputError, choose_device, progress_of
 from ..data.cases import patient_keys
 from .augment import Augment, invert
 from .encoder import Encoder, window_features
 from .engine import engine
+from .learner import ShownLoader
 from .lesion_head import LesionHead, hold_back, lesion_loss
 from .memory import half_is_enough
 from .triples import NativeImages, WindowTriples, training_crop
@@ -174,7 +173,7 @@ class SameValidation(Callback):
     order = -20 # before any other callback
     states = None
     def before_validate(self):
-        if len(self.dl.dataset) == 0: raise CancelValidException()
+        if len(getattr(self.dl, 'dataset', self.dl)) == 0: raise CancelValidException()
         self.states = _random_states()
         set_seed(0, reproducible=True)
     def after_validate(self):
@@ -194,16 +193,25 @@ class Views(Callback):
         self.augment = augment or Augment.chest()
         self.inversion,self.neighbour = inversion,neighbour
 
+# %% ../../nbs/models/09_objectives.ipynb #af175dba
+@patch
+def make(self:Views,
+    anchor:torch.Tensor, # float B x 1 x h x w in [0, 1], crops with the anchors
+    second:torch.Tensor, # The same places, that view 2 is made of
+    near:torch.Tensor # Crops with the neighbours
+)->tuple: # View 1, view 2 and neighbour, each as it was given
+    "What the model sees of the crops"
+    if self.inversion != 'none': second = invert(second)
+    view1,view2 = self.augment(anchor),self.augment(second)
+    return view1, view2, self.augment(near) if self.neighbour else near
+
 # %% ../../nbs/models/09_objectives.ipynb #7a9617b1
 @patch
 def before_batch(self:Views):
-    anchor,second,near,a,n,s = (x.flatten(0,1) for x in (*self.xb, *self.yb))
+    anchor,second,near,a,n = (x.flatten(0,1) for x in self.xb)
     self.learn.crops = anchor # as they were before anything was done to them
-    if self.inversion != 'none': second = invert(second)
-    view1,view2 = self.augment(anchor),self.augment(second)
-    if self.neighbour: near = self.augment(near)
-    self.learn.xb = view1, view2, near, a, n
-    self.learn.yb = (s,)
+    self.learn.xb = *self.make(anchor, second, near), a, n
+    self.learn.yb = tuple(s.flatten(0,1) for s in self.yb) # none where a summary asks for the shapes alone
 
 # %% ../../nbs/models/09_objectives.ipynb #dca2d544
 @patch
@@ -262,7 +270,7 @@ def _make(self:ChangedImages):
     which = np.linspace(0, len(self.images), self.draws, endpoint=False).astype(int)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(self.seed)
-        return [self._change(self.images[i], fast) for i in progress_bar(which, leave=False)]
+        return [self._change(self.images[i], fast) for i in progress_of(which, 'synthetic lesions')]
 
 # %% ../../nbs/models/09_objectives.ipynb #effd4d56
 class LesionCrops(Callback):
@@ -276,7 +284,7 @@ class LesionCrops(Callback):
         grid = self.model.crop_grid
         x,m = self.lesion(self.crops, grid.window)
         self.learn.xb = *self.xb, x
-        self.learn.yb = *self.yb, window_share(m, grid)
+        if self.yb: self.learn.yb = *self.yb, window_share(m, grid)
 
 # %% ../../nbs/models/09_objectives.ipynb #7eb2fa82
 class KeepBest(Callback):
@@ -327,7 +335,7 @@ def _no_batch_of_one(
 # %% ../../nbs/models/09_objectives.ipynb #fbe7e8f7
 def _loader(samples, bs, n_inp, **kwargs):
     "Batches of a set, which may be empty"
-    return DataLoader(samples, bs=min(bs, max(len(samples), 1)), num_workers=0, n_inp=n_inp, **kwargs)
+    return ShownLoader(samples, bs=min(bs, max(len(samples), 1)), num_workers=0, n_inp=n_inp, **kwargs)
 
 # %% ../../nbs/models/09_objectives.ipynb #296875b1
 def window_loaders(

@@ -15,17 +15,17 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Subset
 from torchvision.transforms.functional import gaussian_blur
-from fastai.data.load import DataLoader
 from fastcore.basics import patch, store_attr
-from ..core import InputError
+from ..core import InputError, progress_of
 from .autoencoder import Autoencoder, as_input, autoencoder
 from .detector import Detector
 from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
+from .learner import ShownLoader
 from .scorers import Committee, NormalStatistics
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-063
-class ImageLoader(DataLoader):
+class ImageLoader(ShownLoader):
     "Batches `(images, index)` of preprocessed images, of at most `bs`, evenly filled"
     skip = 0 # batches of the next epoch that were trained on before the run was stopped
 
@@ -213,7 +213,7 @@ def places_of(
     "The parts of the training images' embeddings, each at length 1"
     net,found = model.eval().net,[]
     device = next(net.parameters()).device
-    for index in _some_images(len(images), most).split(bs):
+    for index in progress_of(_some_images(len(images), most).split(bs), 'memory bank', unit='batches'):
         x = as_input(torch.stack([images[i] for i in index.tolist()]).to(device))
         found.append(net.parts(net.feature_maps(x)).half().cpu())
     return torch.cat(found)
