@@ -302,9 +302,10 @@ def _part(arrays, name):
 
 # %% ../../nbs/models/10_swssl.ipynb #e68a5c00
 def _kind_of_scorer(name):
-    "The class of a scorer; one that is a module of its own here is imported"
+    "The class of a scorer; one that is a module of its own here is imported; `InputError` for an unknown one"
     if name == 'salad_score': import_module('swssl_nb.models.salad_score')
-    return Scorer.kinds[name]
+    if name in Scorer.kinds: return Scorer.kinds[name]
+    raise InputError(f'no scorer is named {name!r} here', do='import the module that has its class')
 
 # %% ../../nbs/models/10_swssl.ipynb #a9f9ba8b
 def _saved_scorers(saved, arrays, grid):
