@@ -89,6 +89,7 @@ def is_transformer(
     name:str # timm model
 )->bool:
     "Whether it is a vision transformer of timm, or one of your own that is made of its classes"
+    if not timm.is_model(name): return False # nobody knows it
     entry = timm.models.model_entrypoint(name)
     if entry.__module__.startswith('timm.'):
         return timm.models.is_model_in_modules(name, ['vision_transformer', 'eva', 'deit'])
