@@ -1,6 +1,6 @@
 """The site in a real browser: some pages are opened in headless Chromium, over HTTP and without a network.
 `python .ci/browser.py site FOLDER` also leaves a screenshot of each in FOLDER."""
-import base64, functools, http.server, json, re, shutil, subprocess, sys, tempfile, threading, time
+import base64, functools, http.server, json, os, re, shutil, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -52,8 +52,8 @@ class Browser:
         options = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
                    '--remote-debugging-port=0', '--remote-allow-origins=*', f'--user-data-dir={self.folder}',
                    '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1']
-        self.process = subprocess.Popen([program, *options, 'about:blank'], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([program, *options, 'about:blank'], env=dict(os.environ, HOME=self.folder),
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.number, self.events = 0, []
 
     def __enter__(self):

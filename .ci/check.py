@@ -446,7 +446,7 @@ def page_config(config):
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     command = [BIN/'jupyter-lab', '--no-browser', '--ServerApp.ip=127.0.0.1', f'--ServerApp.port={port}',
                '--IdentityProvider.token=', '--allow-root', f'--ServerApp.root_dir={config}']
-    env = dict(os.environ, JUPYTER_CONFIG_DIR=config, JUPYTER_RUNTIME_DIR=config)
+    env = dict(os.environ, JUPYTER_CONFIG_DIR=config, JUPYTER_DATA_DIR=config, JUPYTER_RUNTIME_DIR=config)
     p = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):

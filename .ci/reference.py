@@ -130,7 +130,8 @@ def mark(entry):
 
 
 def text_of(entry, blob):
-    level = '####' if '.' in entry.name else '###'
+    owner, _, method = entry.name.partition('.')
+    level = '####' if method and owner in entry.module.public() else '###'
     name = entry.name.replace('_', '\\_') # no emphasis
     parts = [f'{level} {name} {{ #{mark(entry)} }}', f'[source]({source_link(entry, blob)})',
              f'```python\n{signature(entry)}\n```', said(entry), table(entry)]
