@@ -1,7 +1,7 @@
 # Never built where it was written, where there was no Docker: if a line fails, please open an issue.
 #
 # docker build -t swssl_nb .
-# docker run --rm --network none -v "$PWD:/images" swssl_nb score --run runs/chest new_images --csv scores.csv
+# docker run --rm --network none --user "$(id -u)" -v "$PWD:/images" swssl_nb score --run runs/chest new_images --csv scores.csv
 FROM python:3.11-slim
 
 # OpenMP, should one of the packages not bring its own
@@ -16,10 +16,11 @@ RUN pip install torch torchvision --index-url https://download.pytorch.org/whl/c
 COPY . /source
 RUN pip install "/source[fast]" && rm -rf /source
 
-# A user without rights. The image cache holds decoded images of patients: it goes with the container
-RUN useradd --create-home --uid 1000 reader && mkdir /images /cache && chown reader /images /cache
+# A user without rights; /cache is for all, so that --user "$(id -u)" works, too, and is the home of all other caches.
+# The image cache holds decoded images of patients: it goes with the container
+RUN useradd --uid 1000 reader && mkdir /images && mkdir -m 1777 /cache && chown reader /images
 USER reader
-ENV SWSSL_NB_CACHE=/cache/images MPLCONFIGDIR=/cache/matplotlib OMP_WAIT_POLICY=passive
+ENV HOME=/cache USER=reader SWSSL_NB_CACHE=/cache/images MPLCONFIGDIR=/cache/matplotlib OMP_WAIT_POLICY=passive
 WORKDIR /images
 ENTRYPOINT ["swssl_nb"]
 CMD ["--help"]

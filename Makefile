@@ -34,7 +34,8 @@ help:
 	@echo 'make check   the checks of the house alone, in seconds'
 	@echo 'make lab     JupyterLab on the first tutorial'
 	@echo 'make readme  README.md from nbs/index.ipynb'
-	@echo 'make site    the notebooks as a site, in site/index.html; every link in it is followed'
+	@echo 'make site    the notebooks as a site, in site/index.html; every link in it is followed,'
+	@echo '             and some pages are opened in Chromium, where there is one'
 
 # It names the folder it was made for, so that a moved one is made anew.
 INSTALLED := .venv/installed

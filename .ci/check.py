@@ -3,9 +3,10 @@ each in a process of its own. The last line is `N passed, N failed`.
 
 `make check` runs the checks of the house alone, in seconds: `python .ci/check.py house`. Other words choose by name:
 `python .ci/check.py windows links` runs every check and notebook that has one of them in its name."""
-import ast, filecmp, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import ast, filecmp, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor, FIRST_COMPLETED, wait
 from pathlib import Path
+from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent # `Scripts` on Windows, where commands end in .exe
@@ -14,6 +15,9 @@ MAX_PICTURE, MAX_NOTEBOOK = 200_000, 2_000_000 # bytes
 MAX_WIDTH, MAX_LINES = 120, 40 # characters of a line of code, lines of a code cell
 SHORT_LINES, SHORT_CHARACTERS, SHORT_SHARE = 15, 600, 0.9 # this share of the code cells stays below both
 MAX_PARAMETERS = 10
+# of the site, in `make test`: a tutorial, results, a notebook with formulas, a command
+SOME_PAGES = ['nbs/tutorials/01_first_steps.html', 'nbs/results/00_summary.html', 'nbs/models/05_scorers.html',
+              'nbs/cli/02_score.html']
 # from above to below
 FOLDERS = ['', 'data', 'phantom', 'models', 'evaluate', 'deploy', 'report', 'cli', 'tutorials', 'results']
 WORKERS = min(os.cpu_count(), 4)
@@ -143,6 +147,30 @@ def links_lead_somewhere():
     found = [f'{p}: {o}' for p, text in pages for o in re.findall(r'\]\(([^)\s]+)\)', text)
              if not re.match(r'\w+:|#', o) and not (ROOT/p).parent.joinpath(o.split('#')[0]).exists()]
     none_of(found, 'links to nothing')
+
+
+def headings(path):
+    "The ids of a page's headings, as the site has them"
+    from pages import slug
+    text = (ROOT/path).read_text(encoding='utf-8')
+    if path.endswith('.ipynb'): text = '\n'.join(source(o) for _, o in cells(path, 'markdown'))
+    text = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
+    return {slug(re.sub(r'\]\([^)]*\)', '', o)) for o in re.findall(r'^#+ +(.*)', text, re.M)}
+
+
+@check
+def links_find_their_heading():
+    "`#heading` of a link is one of that page, written as Jupyter or as GitHub does"
+    sys.path.insert(0, str(ROOT/'.ci'))
+    from pages import slug
+    pages = [(p, source(o)) for p in notebooks() for _, o in cells(p, 'markdown')]
+    pages += [(p, (ROOT/p).read_text(encoding='utf-8')) for p in files() if p.endswith('.md')]
+    found = []
+    for p, text in pages:
+        for place, mark in re.findall(r'\]\(([^)\s#:]*)#([^)\s]+)\)', text):
+            to = os.path.relpath((ROOT/p).parent/place if place else ROOT/p, ROOT)
+            if to.endswith(('.ipynb', '.md')) and slug(mark) not in headings(to): found.append(f'{p}: {place}#{mark}')
+    none_of(found, 'links to no heading')
 
 
 @check
@@ -373,6 +401,74 @@ def wheel_works_alone():
     sys.path.insert(0, str(ROOT/'.ci'))
     from wheel import check_wheel
     check_wheel(copy_to, files())
+
+
+@long_check
+def site_reads_well():
+    "A few pages of the site: built without a warning, every link followed, opened in Chromium. `make site` does all"
+    sys.path.insert(0, str(ROOT/'.ci'))
+    from browser import look
+    from pages import broken, build, debris
+    opened = ['index.html', *SOME_PAGES, 'nbs/index.html', 'nbs/cli/index.html']
+    with tempfile.TemporaryDirectory() as site:
+        build(site, [o.removesuffix('.html') for o in SOME_PAGES])
+        none_of(broken(site)[0] + debris(site) + look(site, opened), 'pages of the site')
+
+
+BAD_PAGE = """<html><body><img src="none.png"><a href="#nowhere">a</a>
+<script src="https://x.invalid/a.js"></script>
+<pre>#| export</pre><div style="width: 2000px">wide</div>
+<script>console.error('an error')</script></body></html>"""
+
+
+@long_check
+def site_faults_are_found():
+    "The checks of the site name what is wrong with a bad page"
+    sys.path.insert(0, str(ROOT/'.ci'))
+    from browser import look
+    from pages import Pages, broken, debris
+    with tempfile.TemporaryDirectory() as d:
+        (Path(d)/'bad.html').write_text(BAD_PAGE)
+        found = broken(d)[0] + debris(d)
+        opened = '\n'.join(look(d, ['bad.html', 'none.html'], sought=None))
+        pages = Pages(Path(d), 'repository')
+        pages.link('none.ipynb', 'nbs/map.ipynb')
+        pages.link('none.png', 'nbs/map.ipynb')
+    named = [o.split()[-1].strip("'") for o in found]
+    assert named == ['https://x.invalid/a.js', '#nowhere', 'none.png', 'export'], found
+    for o in ('pixels wide', 'no picture', 'an error', 'asks for', 'none.html was not') if opened else ():
+        assert o in opened, f'{o!r} is not in {opened}'
+    assert len(pages.missing) == 2, pages.missing
+
+
+def page_config(config):
+    "What JupyterLab tells its page, started with a folder of settings"
+    with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
+    command = [BIN/'jupyter-lab', '--no-browser', '--ServerApp.ip=127.0.0.1', f'--ServerApp.port={port}',
+               '--IdentityProvider.token=', '--allow-root', f'--ServerApp.root_dir={config}']
+    env = dict(os.environ, JUPYTER_CONFIG_DIR=config, JUPYTER_DATA_DIR=config, JUPYTER_RUNTIME_DIR=config)
+    p = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            assert p.poll() is None, f'jupyter-lab ended with exit code {p.returncode}'
+            try: text = urlopen(f'http://127.0.0.1:{port}/lab').read().decode()
+            except OSError: time.sleep(0.2)
+            else: return json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', text, re.S)[1])
+        raise AssertionError('JupyterLab does not answer')
+    finally:
+        p.terminate()
+        p.wait()
+
+
+@long_check
+def lab_opens_without_news():
+    "JupyterLab with the settings that .ci/install.py writes neither asks for news nor fetches any"
+    sys.path.insert(0, str(ROOT/'.ci'))
+    from install import quiet_lab
+    with tempfile.TemporaryDirectory() as config:
+        quiet_lab(config)
+        disabled = page_config(config)['disabledExtensions']
+    assert '@jupyterlab/apputils-extension:announcements' in disabled, f'only {disabled} are off'
 
 
 # --- running it all

@@ -2,7 +2,7 @@
 The Makefile calls it when settings.ini has changed.
 
 It runs under whatever Python the machine has, so it keeps to syntax that an old one can read."""
-import os, shutil, subprocess, sys, time
+import json, os, shutil, subprocess, sys, time
 
 VENV, LOG = '.venv', os.path.join('.venv', 'install.log')
 DONE = os.path.join(VENV, 'installed') # holds the folder it was made for: a moved .venv does not work
@@ -53,6 +53,15 @@ def install(python, env):
     return p.wait()
 
 
+def quiet_lab(config):
+    "JupyterLab asks at its first start whether it may fetch news: here it neither asks nor fetches"
+    path = os.path.join(config, 'labconfig', 'page_config.json')
+    if os.path.exists(path): return
+    if not os.path.isdir(os.path.dirname(path)): os.makedirs(os.path.dirname(path))
+    off = {'disabledExtensions': {'@jupyterlab/apputils-extension:announcements': True}}
+    with open(path, 'w') as f: json.dump(off, f)
+
+
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     found = '%d.%d' % sys.version_info[:2]
@@ -79,6 +88,7 @@ def main():
     if failed:
         lines = [o for o in read(LOG).splitlines() if not is_noise(o)]
         stop('pip failed; the end of .venv/install.log says why:\n' + '\n'.join(lines[-15:]))
+    quiet_lab(os.path.join(VENV, 'home', 'jupyter', 'config')) # JUPYTER_CONFIG_DIR of the Makefile
     with open(DONE, 'w') as f: f.write(os.getcwd())
     print('Installed in %.0f s' % (time.time() - start))
 
