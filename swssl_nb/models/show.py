@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/models/09a_show.ipynb #178ae77d
+# %% ../../nbs/models/09a_show.ipynb #2be2b9fc
 import numpy as np, torch
 from fastcore.basics import patch
 from .encoder import window_features
@@ -14,14 +14,14 @@ from .objectives import ChangedImages
 from .triples import WindowTriples
 from .windows import to_heatmap, window_share
 
-# %% ../../nbs/models/09a_show.ipynb #fee4e1ae
+# %% ../../nbs/models/09a_show.ipynb #79de3a42
 def _first_triples(samples):
     "Crops N x 1 x h x w of anchor, second view and neighbour, positions N x 1, similarities wanted N"
     crops = [torch.stack([sample[i][0] for sample in samples]) for i in range(3)]
     places = [torch.stack([sample[i][0,:1] for sample in samples]) for i in (3, 4)]
     return *crops, *places, torch.stack([sample[5][0,0] for sample in samples])
 
-# %% ../../nbs/models/09a_show.ipynb #9e2db34c
+# %% ../../nbs/models/09a_show.ipynb #a316adb6
 @patch
 def _window(self:WindowTriples, crop, p):
     "The window at position p of a crop 1 x h x w"
@@ -31,7 +31,7 @@ def _window(self:WindowTriples, crop, p):
 @patch
 def _outline(self:WindowTriples, ax, p, colour): outline(ax, self.crop_grid[int(p)], self.grid.window, colour)
 
-# %% ../../nbs/models/09a_show.ipynb #4a118949
+# %% ../../nbs/models/09a_show.ipynb #2f93da82
 @patch
 def show_examples(self:WindowTriples,
     max_n:int=4 # Images
@@ -48,12 +48,12 @@ def show_examples(self:WindowTriples,
         self._outline(ax, n[i], 'orange')
     return axes
 
-# %% ../../nbs/models/09a_show.ipynb #0e5a4948
+# %% ../../nbs/models/09a_show.ipynb #1bd77688
 def _similarity_to(z, other):
     "σ(cos) of pairs, as text"
     return [f'{s:.2f}' for s in torch.sigmoid(torch.cosine_similarity(z.float(), other.float())).tolist()]
 
-# %% ../../nbs/models/09a_show.ipynb #e174c80b
+# %% ../../nbs/models/09a_show.ipynb #9e95ccd5
 @patch
 def show_predictions(self:WindowTriples,
     learn, # `Learner` of these triples
@@ -71,7 +71,7 @@ def show_predictions(self:WindowTriples,
         for view1,view2,near,(pair,there,s) in zip(*windows, titles)]
     return show_rows(rows)
 
-# %% ../../nbs/models/09a_show.ipynb #929fd70a
+# %% ../../nbs/models/09a_show.ipynb #432aa468
 @patch
 def _draw(self:ChangedImages, max_n):
     "Images, changed images and shares of some images, each with a first axis of 1"
@@ -82,7 +82,7 @@ def _draw(self:ChangedImages, max_n):
         changed.append((image, x, window_share(mask, self.model.grid)))
     return changed
 
-# %% ../../nbs/models/09a_show.ipynb #98a3ddb5
+# %% ../../nbs/models/09a_show.ipynb #50c06d42
 @patch
 def _foreign(self:ChangedImages, share):
     "Which pixels lie in the windows that are most foreign, bool H x W"
@@ -96,7 +96,7 @@ def _foreign(self:ChangedImages, share):
 def _outlined(ax, foreign):
     if foreign.any(): ax.contour(foreign, [0.5], colors='lime', linewidths=1.2)
 
-# %% ../../nbs/models/09a_show.ipynb #a4e220bf
+# %% ../../nbs/models/09a_show.ipynb #b8204a4d
 @patch
 def show_examples(self:ChangedImages,
     max_n:int=4 # Images
@@ -109,7 +109,7 @@ def show_examples(self:ChangedImages,
     for (_,ax),(*_,share) in zip(axes, drawn): _outlined(ax, self._foreign(share))
     return axes
 
-# %% ../../nbs/models/09a_show.ipynb #5c076d10
+# %% ../../nbs/models/09a_show.ipynb #2d5f2f69
 @patch
 def show_predictions(self:ChangedImages,
     learn, # `Learner` of a lesion head
