@@ -8,6 +8,7 @@ __all__ = ['evaluate', 'report', 'add_evaluate', 'add_report']
 # %% ../../nbs/cli/03_evaluate.ipynb #08eec837
 from ..core import InputError
 from .arguments import add_command, add_data, add_running, read_cases
+from .score import add_views, learned_names, load_detector, named_images, of_views
 
 # %% ../../nbs/cli/03_evaluate.ipynb #4f5b724d
 def _check(args):
@@ -25,64 +26,148 @@ def _cases(args):
     "The cases to evaluate"
     from swssl_nb.evaluate.records import part_of_split
     from swssl_nb.evaluate.scores import label_cases
-    if args.data and not args.labels: cases = read_cases(args.layout, args.data, args.strict)
+    if args.data and not args.labels: cases = read_cases(args.layout or 'folder', args.data, args.strict)
     else: cases = label_cases(args.labels or args.scores, args.images, args.strict)
     return part_of_split(cases, args.split, args.part or 'test') if args.split else cases
 
-# %% ../../nbs/cli/03_evaluate.ipynb #3b2712b8
-def _of_scores(args, cases, within):
-    "Table, result and cases of scores that somebody else has made"
-    from swssl_nb.evaluate.scores import ScoreTable, evaluate_scores
+# %% ../../nbs/cli/03_evaluate.ipynb #6f4bd3e3
+def _within(args): return args.within.split(',') if args.within else ()
+
+def _table(args):
+    "The scores that somebody else has made"
+    from swssl_nb.evaluate.scores import ScoreTable
+    return ScoreTable(args.scores, args.heatmaps, args.score_column)
+
+def _parts(args, cases):
+    "The kinds of abnormal images, where they are asked for"
     from swssl_nb.evaluate.subgroups import kinds_of
-    table = ScoreTable(args.scores, args.heatmaps, args.score_column)
-    parts = kinds_of(cases, args.kinds) if args.kinds else None
-    return evaluate_scores(cases, table, strict=args.strict, within=within, subsets=parts), table, cases
+    return kinds_of(cases, args.kinds) if args.kinds else None
 
 # %% ../../nbs/cli/03_evaluate.ipynb #05ab6121
-def _compare(result, args, cases, within):
+def _compare(result, args, cases):
     "The result of the other scores; the difference is printed and kept in the figures of the first"
     from swssl_nb.evaluate.result import compare_results, compare_text, difference_text
     from swssl_nb.evaluate.scores import ScoreTable, evaluate_scores
     table = ScoreTable(args.against, column=args.against_column)
-    other = evaluate_scores(cases, table, strict=args.strict, within=within)
+    other = evaluate_scores(cases, table, strict=args.strict, within=_within(args))
     result.figures['against'] = dict(method=other.method, auroc=other.figures['auroc'],
         auroc_ci=other.figures['auroc_ci']) | compare_results(result, other)
     print(compare_text([result, other]), difference_text(result, other), sep='\n', flush=True)
 
+def _tell(result, args, cases):
+    "Print the result, compared with other scores where these are named"
+    if args.against: _compare(result, args, cases)
+    else: print(result, flush=True)
+
 # %% ../../nbs/cli/03_evaluate.ipynb #c5f83ff0
 def _evaluated(args):
-    "Detector or table of scores, result and cases; the result is printed"
+    "The result, and the cases that were evaluated"
     from swssl_nb.evaluate.records import evaluate_run
-    _check(args)
-    within, cases = args.within.split(',') if args.within else (), _cases(args)
-    if args.scores: result, detector, cases = _of_scores(args, cases, within)
-    else: result, detector, cases = evaluate_run(args.run, cases, args.device, args.kinds, strict=args.strict,
-        within=within)
-    if args.against: _compare(result, args, cases, within)
-    else: print(result, flush=True)
-    return detector, result, cases
+    from swssl_nb.evaluate.scores import evaluate_scores
+    cases, how = _cases(args), dict(strict=args.strict, within=_within(args))
+    if args.scores: return evaluate_scores(cases, _table(args), subsets=_parts(args, cases), **how), cases
+    result, _, cases = evaluate_run(args.run, cases, args.device, args.kinds, **how)
+    return result, cases
 
 # %% ../../nbs/cli/03_evaluate.ipynb #b1d89c3f
 def evaluate(args):
     "Evaluate a trained run on images of patients that it has not seen, or anyone's scores"
     from swssl_nb.report.runs import renew_card
     from swssl_nb.report.targets import check_target
+    _check(args)
     target = args.json and check_target(args.json)
-    _, result, _ = _evaluated(args)
+    result, cases = _evaluated(args)
+    _tell(result, args, cases)
     if target: print(result.save(target))
     if args.run: renew_card(args.run, result)
 
+# %% ../../nbs/cli/03_evaluate.ipynb #7879bbf0
+def _refuse_options(args, names, why, do):
+    "`InputError` where an option is given that needs something else"
+    for name in names:
+        if getattr(args, name): raise InputError(f"--{name.replace('_', '-')} {why}", do=do)
+
+def _paths(args):
+    "The images to list without labels; the words of the command become `run` and `data` or `images`"
+    run, *paths = args.words or [args.run]
+    if args.words: _refuse_options(args, ['run', 'scores'], 'and a run', 'name one of them')
+    args.run = run
+    if not paths: return []
+    _refuse_options(args, ['data', 'images'], 'and a folder', 'name one of them')
+    if not (args.layout or args.labels):
+        names = ('split', 'part', 'within', 'kinds', 'against', 'heatmaps')
+        _refuse_options(args, names, 'without labels', 'give --labels, or the --layout of the folder')
+        return paths
+    if len(paths) > 1: raise InputError(f'labels of {len(paths)} folders', do='give one folder')
+    setattr(args, 'images' if args.labels else 'data', paths[0])
+    return []
+
+# %% ../../nbs/cli/03_evaluate.ipynb #9493b6f8
+def _with_others(cases, folder):
+    "The cases, and the other images of a folder with an unknown label"
+    import os, pandas as pd
+    from swssl_nb.data.cases import Cases
+    from swssl_nb.data.tables import find_named_images
+    known = {os.path.realpath(path) for path in cases.table.path}
+    others = [str(path) for path in find_named_images(folder)[0] if os.path.realpath(path) not in known]
+    more = pd.DataFrame(dict(path=others, patient=others, label=-1))
+    table = pd.concat([cases.table, more]) if others else cases.table
+    return Cases(table, cases.reader, cases.masker, cases.name, cases.skipped)
+
+def _labelled(args):
+    "The cases of a page with labels"
+    if args.words and args.labels: return _with_others(_cases(args), args.images)
+    _check(args)
+    return _cases(args)
+
+# %% ../../nbs/cli/03_evaluate.ipynb #45c6f5ee
+def _page_of_images(args, paths):
+    "Entries of images without labels"
+    from swssl_nb.report.page import scored_entries
+    detector = of_views(load_detector(args.run, args.device), args)
+    images = [image for image,_ in named_images(paths)]
+    return scored_entries(detector, images, learned_names(args.run), args.strict)
+
+def _page_of_run(args, cases):
+    "Entries of images with labels, and their result"
+    from swssl_nb.evaluate.records import unseen_of_run
+    from swssl_nb.report.page import judged_entries
+    detector = of_views(load_detector(args.run, args.device), args)
+    cases, subsets = unseen_of_run(args.run, cases, args.kinds)
+    return judged_entries(detector, cases, learned_names(args.run), strict=args.strict, subsets=subsets,
+        within=_within(args)), cases
+
+# %% ../../nbs/cli/03_evaluate.ipynb #b3d62fa2
+def _page_of_scores(args, cases):
+    "Entries of scores that somebody else has made, and their result"
+    from swssl_nb.evaluate.scores import evaluate_scores
+    from swssl_nb.report.page import judged_entries
+    _refuse_options(args, ['view', 'view_table'], 'with --scores', 'leave it out')
+    def judge(table, cases, **kwargs): return evaluate_scores(cases, table, **kwargs)
+    return judged_entries(_table(args), cases, judge=judge, strict=args.strict, within=_within(args),
+        subsets=_parts(args, cases)), cases
+
+# %% ../../nbs/cli/03_evaluate.ipynb #0a108d04
+def _page(args):
+    "What the page shows; the figures are printed and go into the card of the run"
+    from swssl_nb.report.runs import renew_card
+    if paths := _paths(args): return _page_of_images(args, paths)
+    cases = _labelled(args)
+    page, cases = _page_of_scores(args, cases) if args.scores else _page_of_run(args, cases)
+    _tell(page.result, args, cases)
+    if args.run: renew_card(args.run, page.result)
+    return page
+
 # %% ../../nbs/cli/03_evaluate.ipynb #59306486
 def report(args):
-    "Evaluate a trained run or anyone's scores, and write the HTML report"
-    from swssl_nb.report.html import report as write_report
-    from swssl_nb.report.runs import renew_card
+    "Write the worklist of a run on a folder of images as an HTML page, with the figures where there are labels"
+    from pathlib import Path
+    from swssl_nb.report.page import write_page
     from swssl_nb.report.targets import check_target
     target = check_target(args.out)
-    detector, result, cases = _evaluated(args)
-    if args.run: renew_card(args.run, result)
-    write_report([result], [detector], cases, target)
-    print(target)
+    page = _page(args)
+    of = f'run {Path(args.run).resolve().name}' if args.run else page.detector.method
+    print(write_page(page, target, f'Worklist: {len(page.entries)} images, {of}', args.run))
 
 # %% ../../nbs/cli/03_evaluate.ipynb #ae5ec8b9
 def _add_part(data):
@@ -112,9 +197,9 @@ def _add_scores(p):
     group.add_argument('--against-column', metavar='NAME', help='column of those, where it has another name')
 
 # %% ../../nbs/cli/03_evaluate.ipynb #5ee2ce7a
-def _add(commands, run, help):
+def _add(commands, run, help, **kwargs):
     "A command on a run and a data set, or on scores"
-    p = add_command(commands, run, help)
+    p = add_command(commands, run, help, **kwargs)
     _add_part(add_data(p, required=False))
     _add_groups(p)
     _add_scores(p)
@@ -134,5 +219,9 @@ def add_report(
     commands # What `add_subparsers` of argparse gave
 ):
     "Add `report` to the commands"
-    p = _add(commands, report, 'the same as an HTML page')
-    p.add_argument('--out', required=True, metavar='FILE', help='page to write')
+    p = _add(commands, report, 'images as an HTML page, the most anomalous first; with labels the figures, too',
+        epilog='example: swssl_nb report runs/chest new_images --out worklist.html')
+    p.set_defaults(layout=None) # so that a folder has labels only where it is said how
+    p.add_argument('words', nargs='*', metavar='RUN PATH', help='run folder, then images and folders of images')
+    p.add_argument('--out', default='report.html', metavar='FILE', help='page to write (report.html)')
+    add_views(p)

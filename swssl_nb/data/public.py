@@ -14,7 +14,7 @@ from .dicom import *
 from .radiograph import *
 from .cases import *
 from .tables import *
-from .tables import _find_image, _join_findings, _parse_boxes
+from .tables import image_below, _join_findings, _parse_boxes
 from .splits import *
 from .dbt import *
 
@@ -272,7 +272,7 @@ def _bench_columns(path):
     "Path of each image in a `labels.csv` with `rsna_class` -> class and boxes of RSNA"
     table = read_table(path)
     file,_ = find_column(table, ('path','file'), path),find_column(table, ('rsna_class',), path)
-    table = table.assign(path=[_find_image(path.parent, name) for name in table[file]])
+    table = table.assign(path=[image_below(path.parent, name) for name in table[file]])
     boxes = table['rsna_boxes'] if 'rsna_boxes' in table else pd.Series(np.nan, index=table.index)
     table = table.assign(boxes=boxes, rsna_class=table.rsna_class.fillna('').astype(str).str.strip())
     return table[table.path.notna()].drop_duplicates('path').set_index('path')[['rsna_class','boxes']]

@@ -23,16 +23,16 @@ def interval_warnings(
     auroc_ci, # low, high of the method
     confounders:dict # name -> dict with auroc, auroc_ci and direction, as of `confounder_auroc`
 )->list: # one line each
-    "A line for each confounder that lies within or above the method's interval, and one if it reaches chance"
+    "A line if the method's interval reaches chance, and one with the confounders that lie within or above it"
     low,high = auroc_ci
-    lines = []
-    if low <= 0.5: lines.append(f'the interval of the method, {low:.3f} to {high:.3f}, reaches down to chance')
-    for name,found in confounders.items():
-        if found['auroc'] < low or found['direction'] == 'neither': continue
-        where = 'above' if found['auroc'] > high else 'within'
-        lines.append(f"{spelled(name)} alone reaches {rate_text(found['auroc'], found['auroc_ci'])}, "
-            f'{where} the interval of the method, {low:.3f} to {high:.3f}')
-    return lines
+    interval = f'the interval of the method, {low:.3f} to {high:.3f}'
+    lines = [f'{interval}, reaches down to chance'] if low <= 0.5 else []
+    def counts(found): return found['auroc'] >= low and found['direction'] != 'neither'
+    told = {name: found for name,found in confounders.items() if counts(found)}
+    if not told: return lines
+    def named(name, verb=''): return f"{spelled(name)}{verb} {rate_text(told[name]['auroc'], told[name]['auroc_ci'])}"
+    best,*others = sorted(told, key=lambda name: -told[name]['auroc'])
+    return [*lines, f"{', '.join([named(best, ' alone reaches'), *map(named, others)])}: within or above {interval}"]
 
 # %% ../../nbs/evaluate/09_caveats.ipynb #0910369d
 def within_warnings(
@@ -62,11 +62,9 @@ def matched_warnings(
     lines = []
     if low <= 0.5:
         lines.append(f'on {pairs} matched pairs the interval, {low:.3f} to {high:.3f}, reaches down to chance')
-    for name,found in matched['balance'].items():
-        if abs(found['smd_after']) <= 0.2: continue
-        by = f"{found['smd_after']:.2f} standard deviations"
-        lines.append(f'the matched images still differ in {spelled(name)}, by {by}')
-    return lines
+    unlike = {name: found['smd_after'] for name,found in matched['balance'].items() if abs(found['smd_after']) > 0.2}
+    named = ', '.join(f'{spelled(name)} by {by:.2f}' for name,by in unlike.items())
+    return [*lines, f'the matched images still differ in {named} standard deviations'] if unlike else lines
 
 # %% ../../nbs/evaluate/09_caveats.ipynb #4d570585
 def localisation_warnings(

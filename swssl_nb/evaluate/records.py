@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['has_official_split', 'split_cases', 'record_of', 'read_record', 'learned_from', 'same_image', 'same_patient',
-           'has_official_test', 'unseen_cases', 'unseen_patients', 'evaluate_run', 'part_of_split', 'calibration_cases']
+           'has_official_test', 'unseen_cases', 'unseen_patients', 'unseen_of_run', 'evaluate_run', 'part_of_split',
+           'calibration_cases']
 
 # %% ../../nbs/evaluate/13_records.ipynb #1bc39afe
 from pathlib import Path
@@ -132,6 +133,17 @@ def unseen_patients(
     is_new = ~same_patient(cases, learned_from(record))
     return {} if is_new.all() else {'patients not learned from': is_new}
 
+# %% ../../nbs/evaluate/13_records.ipynb #d821c2f3
+def unseen_of_run(
+    run, # Run folder
+    cases, # `Cases`, of the same data set or of another
+    kinds:str=None # Column that says what kind an abnormal image is: each against all normal ones, see `kinds_of`
+)->tuple: # The `Cases` that the run may be evaluated on, and their named parts, for `evaluate`
+    "What a run has not seen of a data set; `InputError` where it has seen all of it"
+    record = read_record(run)
+    unseen = unseen_cases(cases, record)
+    return unseen, unseen_patients(unseen, record) | (kinds_of(unseen, kinds) if kinds else {})
+
 # %% ../../nbs/evaluate/13_records.ipynb #7318784d
 def evaluate_run(
     run, # Run folder, as `train_run` or the command `train` writes it
@@ -143,9 +155,7 @@ def evaluate_run(
     "Figures of a run on images that it has not seen"
     import swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
     detector = Detector.load(run, device=device)
-    record = read_record(run)
-    unseen = unseen_cases(cases, record)
-    subsets = unseen_patients(unseen, record) | (kinds_of(unseen, kinds) if kinds else {})
+    unseen,subsets = unseen_of_run(run, cases, kinds)
     result = evaluate(detector, unseen, subsets=subsets, **kwargs)
     return result, detector, unseen
 

@@ -168,6 +168,14 @@ def _figures_of(
         subgroups=subgroup_figures(scored, subgroups), seconds_per_image=_median_seconds(scored),
         skipped=table.loc[table.error.notna(), ['path','error']].to_dict('records'), warnings=warnings)
 
+# %% ../../nbs/evaluate/10_result.ipynb #5677b4ee
+def _refuse_unknown(within, table):
+    "`InputError` where a confounder is asked for within, and nothing is known of it"
+    missing = [spelled(name) for name in within if name not in table]
+    if not missing: return
+    raise InputError(f'the AUROC within {missing[0]} needs the pixels of every image, or a column of that name',
+        do='give the images, or name another column')
+
 # %% ../../nbs/evaluate/10_result.ipynb #135d9119
 def result_of(
     method:str, # Name of what scored them
@@ -193,6 +201,7 @@ def result_of(
     columns = [*dict.fromkeys([*subgroups, *within]), *(['volume', 'frame'] if kept.volumes else [])]
     table = _add_columns(table, cases.table.iloc[order], views, columns)
     table = _without_unknown(table)
+    _refuse_unknown(within, table)
     figures = _figures_of(method, table, kept, sizes, subgroups, match_on, within)
     figures['skipped'] += [dict(path=path, error=why) for path,why in cases.skipped]
     figures['subsets'] = subset_figures(table, masks, within)

@@ -304,7 +304,7 @@ def _score_warnings(table, cases):
 # %% ../../nbs/evaluate/16_scores.ipynb #e0954415
 def evaluate_scores(
     cases, # `Cases`; a CSV of labels, as `label_cases` takes it; None: the labels are in the CSV of scores
-    scores, # `ScoreTable`, or a CSV or DataFrame as it takes them
+    scores, # `ScoreTable` or what acts as one, or a CSV or DataFrame as it takes them
     heatmaps=None, # Folder of heatmaps, as `ScoreTable` takes it
     images=None, # Folder of the images, where the labels are a CSV
     column:str=None, # Of the scores, where it has another name
@@ -313,7 +313,8 @@ def evaluate_scores(
     **kwargs # Passed to `evaluate`: `subgroups`, `views`, `match_on`, `subsets`, `within`
 )->Result: # `InputError` without both classes, where no score fits an image, or a heatmap does not
     "Figures of scores and heatmaps that somebody else has made"
-    table = scores if isinstance(scores, ScoreTable) else ScoreTable(scores, heatmaps, column, method)
+    is_table = isinstance(scores, (str, Path, pd.DataFrame))
+    table = ScoreTable(scores, heatmaps, column, method) if is_table else scores
     if cases is None and not isinstance(table.path, Path):
         raise InputError('scores without labels', do='give `Cases`, or a CSV of labels')
     if not isinstance(cases, Cases): cases = label_cases(table.path if cases is None else cases, images, strict)
