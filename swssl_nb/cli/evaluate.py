@@ -41,13 +41,13 @@ def _of_scores(args, cases, within):
 # %% ../../nbs/cli/03_evaluate.ipynb #05ab6121
 def _compare(result, args, cases, within):
     "The result of the other scores; the difference is printed and kept in the figures of the first"
-    from swssl_nb.evaluate.result import compare_results, compare_text, difference_text
+    from swssl_nb.evaluate.result import compare_results, compare_text, difference_text, wrapped
     from swssl_nb.evaluate.scores import ScoreTable, evaluate_scores
     table = ScoreTable(args.against, column=args.against_column)
     other = evaluate_scores(cases, table, strict=args.strict, within=within)
     result.figures['against'] = dict(method=other.method, auroc=other.figures['auroc'],
         auroc_ci=other.figures['auroc_ci']) | compare_results(result, other)
-    print(compare_text([result, other]), difference_text(result, other), sep='\n', flush=True)
+    print(compare_text([result, other]), *wrapped(difference_text(result, other)), sep='\n', flush=True)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #c5f83ff0
 def _evaluated(args):

@@ -333,7 +333,8 @@ def _threshold_line(figures):
     found = figures['at_threshold']
     def text(name): return f"{name} {rate_text(found[name], found[f'{name}_ci'])}"
     flagged = f"{found['found']} of {figures['abnormals']} abnormal and {found['false']} of {figures['normals']} normal"
-    return f"  at the threshold set beforehand: {text('sensitivity')}, {text('specificity')}; flagged are {flagged} images"
+    both = f"{text('sensitivity')}, {text('specificity')}"
+    return f"  at the threshold set beforehand: {both}; flagged are {flagged} images"
 
 # %% ../../nbs/evaluate/10_result.ipynb #bc9b4388
 def _optimism_lines(optimism):
@@ -395,7 +396,7 @@ def _table_lines(table, columns=_columns):
     return lines[1:]
 
 # %% ../../nbs/evaluate/10_result.ipynb #b986bab6
-def _wrapped(line, columns=_columns):
+def wrapped(line, columns=_columns): # -> list of str
     "A line as one or more of at most so many columns"
     space = '\u00a0' # where no line may end
     glued = re.sub(r' ?\[[^]]*\]', lambda found: found[0].replace(' ', space), line)
@@ -419,8 +420,8 @@ def compare_text(
     below = [line for result in results for line in _result_lines(result.figures)]
     known = results[0].figures['confounders']
     if known: below.append(_flattered(known))
-    wrapped = [part for line in below for part in _wrapped(line)]
-    return '\n'.join([*_table_lines(compare_table(results)), *wrapped])
+    fitting = [part for line in below for part in wrapped(line)]
+    return '\n'.join([*_table_lines(compare_table(results)), *fitting])
 
 def _flattered(confounders):
     "What one must know of the confounders' figures"
