@@ -65,7 +65,8 @@ def demo_run(
     folder, # Of the run
     sets:tuple, # (train, valid, test) `Cases`
     recipe, # `Recipe`; or what has `train` and `detector` as one has
-    overwrite:bool=False # A run that is in the folder may be lost
+    overwrite:bool=False, # A run that is in the folder may be lost
+    like=None # `Result` of another method on the same images, see `evaluate`
 )->tuple: # (`Detector`, `Result`)
     "Train and evaluate one method"
     from swssl_nb.evaluate.protocol import evaluate
@@ -77,23 +78,21 @@ def demo_run(
     settings = dict(method=Path(folder).name, demo='settings of the demo', split='by patient, seeds 1 to 3')
     detector = train_run(folder, sets, fit, source=demo_source(len(sets[0])), settings=settings, overwrite=overwrite)
     print(f'scoring {len(sets[2])} images held back, half of them with a lesion', flush=True)
-    result = evaluate(detector, sets[2])
+    result = evaluate(detector, sets[2], like=like)
     renew_card(folder, result)
     return detector, result
 
 # %% ../../nbs/cli/04_demo.ipynb #0897445d
 def flagged_text(
     name:str, # Of the method
-    detector, # Calibrated
-    result # `Result` of the same detector
+    result # `Result` of a calibrated detector
 )->str: # One line
     "How many images of each kind are above the threshold"
-    threshold = detector.calibration.threshold
-    scored = result.table.dropna(subset='score')
-    above = scored.score > threshold
-    found = [(above & (scored.label == label)).sum() for label in (1, 0)]
-    of = [(scored.label == label).sum() for label in (1, 0)]
-    return f'{name} flags {found[0]} of {of[0]} images with a lesion and {found[1]} of {of[1]} normal ones'
+    from swssl_nb.evaluate.caveats import rate_text
+    found,figures = result.figures['at_threshold'],result.figures
+    sensitivity = rate_text(found['sensitivity'], found['sensitivity_ci'])
+    return (f"{name} flags {found['found']} of {figures['abnormals']} images with a lesion "
+        f"(sensitivity {sensitivity}) and {found['false']} of {figures['normals']} normal ones")
 
 # %% ../../nbs/cli/04_demo.ipynb #18ac931c
 def _check_places(out, names, overwrite):
@@ -121,15 +120,14 @@ def run_demo(
     out, start = Path(out), time.perf_counter()
     table, page = _check_places(out, methods, overwrite)
     sets, done = demo_images(images), []
-    print('The images are phantoms: chest radiographs computed from a 3-D anatomy, 1024 x 1024 pixels, '
-        'of no real patient.')
+    print('The images are phantoms: chest radiographs computed from a 3-D anatomy, of no real patient.')
     for name,recipe in methods.items():
         print(f'{name}:', end=' ', flush=True)
-        done.append(demo_run(out/name, sets, recipe, overwrite))
+        done.append(demo_run(out/name, sets, recipe, overwrite, done[0][1] if done else None))
     detectors, results = zip(*done)
     figures = short_figures(results)
     write_json(table, figures)
-    flags = [flagged_text(*one) for one in zip(methods, detectors, results)]
+    flags = [flagged_text(name, result) for name,result in zip(methods, results)]
     print(compare_text(results), *flags, sep='\n')
     print(f'{(time.perf_counter() - start)/60:.1f} minutes\n{table}')
     _write_report(page, results, detectors, sets[2])

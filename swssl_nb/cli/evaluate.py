@@ -43,16 +43,16 @@ def _parts(args, cases):
     from swssl_nb.evaluate.subgroups import kinds_of
     return kinds_of(cases, args.kinds) if args.kinds else None
 
-# %% ../../nbs/cli/03_evaluate.ipynb #05ab6121
+# %% ../../nbs/cli/03_evaluate.ipynb #234041aa
 def _compare(result, args, cases):
     "The result of the other scores; the difference is printed and kept in the figures of the first"
-    from swssl_nb.evaluate.result import compare_results, compare_text, difference_text
+    from swssl_nb.evaluate.result import compare_results, compare_text, difference_text, wrapped
     from swssl_nb.evaluate.scores import ScoreTable, evaluate_scores
     table = ScoreTable(args.against, column=args.against_column)
     other = evaluate_scores(cases, table, strict=args.strict, within=_within(args))
     result.figures['against'] = dict(method=other.method, auroc=other.figures['auroc'],
         auroc_ci=other.figures['auroc_ci']) | compare_results(result, other)
-    print(compare_text([result, other]), difference_text(result, other), sep='\n', flush=True)
+    print(compare_text([result, other]), *wrapped(difference_text(result, other)), sep='\n', flush=True)
 
 def _tell(result, args, cases):
     "Print the result, compared with other scores where these are named"

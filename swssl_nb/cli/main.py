@@ -9,7 +9,7 @@ __all__ = ['commands', 'parser', 'main']
 import sys
 from .arguments import make_parser, run_command
 from .train import add_train
-from .score import add_score, add_worklist
+from .score import add_score
 from .evaluate import add_evaluate, add_report
 from .bench import add_bench
 from .calibrate import add_calibrate
@@ -19,7 +19,7 @@ from .cache import add_cache
 from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
-commands = (add_train, add_calibrate, add_score, add_worklist, add_evaluate, add_report, add_export, add_leaks,
+commands = (add_train, add_calibrate, add_score, add_evaluate, add_report, add_export, add_leaks,
     add_download, add_cache, add_bench, add_demo)
 
 def parser(): # `argparse.ArgumentParser`

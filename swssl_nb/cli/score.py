@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['unique_names', 'named_images', 'ViewDetector', 'of_views', 'add_views', 'load_detector', 'write_heatmap',
-           'learned_names', 'score', 'add_score', 'worklist', 'add_worklist']
+           'learned_names', 'score', 'add_score']
 
 # %% ../../nbs/cli/02_score.ipynb #b5e28c8c
 import csv, os, sys, time, unicodedata
@@ -257,29 +257,5 @@ def add_score(
     p.add_argument('--run', required=True, metavar='RUN', help='run folder, as train wrote it')
     p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, flag, reason ...')
     p.add_argument('--heatmaps', metavar='DIR', help='folder for heatmaps')
-    add_views(p)
-    add_running(p)
-
-# %% ../../nbs/cli/02_score.ipynb #e5fc4539
-def worklist(args):
-    "Score images and write the worklist as a page"
-    from swssl_nb.report.page import worklist_page
-    from swssl_nb.report.targets import check_target
-    target = check_target(args.out)
-    detector = of_views(load_detector(args.run, args.device), args)
-    images = [image for image,_ in named_images(args.paths)]
-    title = f'Worklist: {len(images)} images, run {Path(args.run).name}'
-    print(worklist_page(detector, images, target, learned_names(args.run), title, args.strict, run=args.run))
-
-# %% ../../nbs/cli/02_score.ipynb #6729c081
-def add_worklist(
-    commands # What `add_subparsers` of argparse gave
-):
-    "Add `worklist` to the commands"
-    p = add_command(commands, worklist, 'images without labels as an HTML page, the most anomalous first',
-        epilog='example: swssl_nb worklist runs/chest incoming --out worklist.html --view PA,AP')
-    p.add_argument('run', metavar='RUN', help='run folder, as train wrote it')
-    p.add_argument('paths', nargs='+', metavar='PATH', help='images and folders of images')
-    p.add_argument('--out', default='worklist.html', metavar='FILE', help='page to write (worklist.html)')
     add_views(p)
     add_running(p)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['two_classes', 'auroc', 'delong', 'auroc_ci', 'average_precision', 'exchange_test', 'compare_aurocs', 'sensitivity_at',
-           'specificity_at', 'partial_auroc', 'optimistic_f1', 'confounder_auroc', 'balance', 'matched_auroc']
+           'specificity_at', 'rates_at', 'partial_auroc', 'optimistic_f1', 'confounder_auroc', 'balance',
+           'matched_auroc']
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-003
 import numpy as np
@@ -258,6 +259,22 @@ def specificity_at(
     "Specificity where at least this share of abnormals is flagged: an image at the threshold is"
     labels,scores = 1 - np.asarray(labels),-np.asarray(scores, dtype=float)
     return _turned_round(sensitivity_at(labels, scores, sensitivity, patients))
+
+# %% ../../nbs/evaluate/02_metrics.ipynb #e3193c3a
+def rates_at(
+    labels, # int N: 0 normal, 1 abnormal
+    scores, # float N: anomaly scores
+    threshold:float, # Set without these images; an image above it is flagged
+    patients=None # N names; None: every image is of another patient
+)->dict: # threshold; sensitivity and specificity with intervals; abnormal (found) and normal (false) flagged; JSON-able
+    "Sensitivity and specificity at a threshold from elsewhere"
+    labels,scores = two_classes(labels, scores)
+    who,flagged = _patient_numbers(patients, len(labels)),scores > threshold
+    right = {'sensitivity': flagged[labels == 1], 'specificity': ~flagged[labels == 0]}
+    ci = {name: wilson_by_patient(right[name], who[labels == label]) for name,label in zip(right, (1, 0))}
+    return dict(threshold=float(threshold), **{name: float(of.mean()) for name,of in right.items()},
+        **{f'{name}_ci': list(interval) for name,interval in ci.items()}, ci_how=ci['sensitivity'].how,
+        found=int(flagged[labels == 1].sum()), false=int(flagged[labels == 0].sum()))
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #cell-037
 def partial_auroc(

@@ -62,7 +62,8 @@ def evaluate(
     checkpoints=(), # `Detector`s among which `valid` decided, to measure what deciding on `cases` would have claimed
     valid=None, # `Cases` for that
     subsets=None, # name -> bool mask over `cases`: parts that get their own AUROC, from the same scores
-    within=() # Columns within whose groups the AUROC is asked for; within the view it is told unasked
+    within=(), # Columns within whose groups the AUROC is asked for; within the view it is told unasked
+    like:Result=None # Of another detector on the same cases: what needs no detector is taken from it
 )->Result: # `InputError` without both classes
     "Score the cases once, then compare with their labels"
     localise = localise and _has_lesions(cases)
@@ -70,6 +71,6 @@ def evaluate(
     scored = detector.stream(copies, heatmaps=localise, radiographs=True, strict=strict, progress=progress)
     threshold = None if detector.calibration is None else detector.calibration.threshold
     result = result_of(detector.method, cases, scored, localise, strict, subgroups, views, match_on, subsets,
-        threshold, within)
+        threshold, within, like=like)
     if len(checkpoints): result.figures['optimism']['checkpoint'] = optimism(list(checkpoints), valid, cases)
     return result

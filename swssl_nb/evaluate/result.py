@@ -8,6 +8,7 @@ __all__ = ['Result', 'result_of', 'compare_table', 'detail_lines', 'compare_text
 
 # %% ../../nbs/evaluate/10_result.ipynb #f999aea8
 from dataclasses import dataclass
+import re, textwrap
 import numpy as np, pandas as pd
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
@@ -45,13 +46,14 @@ def _image_row(
     scored, # `Scored`, what the detector made of its blind copy, radiograph included
     localise:bool, # Ask whether the heatmap points at the lesion
     sizes:bool, # Take the compressed size from the file
-    volume=None # Its `Volume`, where it is a slice of one
+    volume=None, # Its `Volume`, where it is a slice of one
+    given=None # Its confounders as a dict, where they are known already
 )->tuple: # the row as a dict, `Located` or None, `ImageMarks` or None
     "All that is kept of one image"
     row = dict(path=case.path, patient=case.patient, label=case.label, score=scored.score, error=scored.error,
         seconds=scored.seconds, hit=None)
     if scored.error is not None: return row, None, None
-    row |= _confounders_of(case, scored, case.path if sizes else None)
+    row |= given or _confounders_of(case, scored, case.path if sizes else None)
     if not localise: return row, None, None
     hit,located,found = localise_image(case, scored, volume)
     return row | dict(hit=hit), located, found
@@ -61,9 +63,9 @@ def _error_row(case, error):
     "The row of an image without a score"
     return dict(path=case.path, patient=case.patient, label=case.label, score=None, error=error, seconds=None, hit=None)
 
-def _safe_row(case, scored, localise, sizes, strict, volume=None):
+def _safe_row(case, scored, localise, sizes, strict, volume=None, given=None):
     "`_image_row`, with an error about the mask or the file as the image's own error"
-    try: return _image_row(case, scored, localise, sizes, volume)
+    try: return _image_row(case, scored, localise, sizes, volume, given)
     except (InputError, OSError) as error:
         if strict: raise
         return _error_row(case, str(error)), None, None
@@ -71,21 +73,31 @@ def _safe_row(case, scored, localise, sizes, strict, volume=None):
 # %% ../../nbs/evaluate/10_result.ipynb #7b669ed9
 _row_columns = ['path','patient','label','score','error','seconds','hit',*confounder_names]
 
+def _known_confounders(like, known):
+    "The confounders that a `Result` has of each case, {} where it lacks one; `InputError` where it is of other images"
+    if like is None or not set(confounder_names) <= set(like.table): return [{}]*len(known)
+    table = like.table.iloc[:len(known)]
+    if list(table.path) != list(known.table.path):
+        raise InputError('the result to take confounders from is of different images', do='give one of the same cases')
+    rows = table[list(confounder_names)]
+    return [{} if lacks else row for lacks,row in zip(rows.isna().any(axis=1), rows.to_dict('records'))]
+
 # %% ../../nbs/evaluate/10_result.ipynb #13e0f94b
 def _tabulate(
     cases, # `Cases`
     scored, # `Scored` of the cases whose label is known, in order; they are read one by one
     localise:bool, # The images come with heatmaps
-    strict:bool # Stop at the first image that cannot be compared with its mask
+    strict:bool, # Stop at the first image that cannot be compared with its mask
+    like=None # `Result` of the same images, whose confounders are taken
 )->tuple: # table, `Kept`, whether the compressed size is that of the files
     "One row an image, and what is kept of their heatmaps"
     known,unknown = cases[cases.labels >= 0],cases[cases.labels < 0]
     sizes = file_sizes(known.table.path)
     kept = Kept(volumes_of(cases) if localise else None)
     rows = []
-    for case,one in zip(known, scored, strict=True):
+    for case,one,given in zip(known, scored, _known_confounders(like, known), strict=True):
         volume = kept.volumes.get(getattr(case, 'volume', None))
-        row,located,found = _safe_row(case, one, localise, sizes, strict, volume)
+        row,located,found = _safe_row(case, one, localise, sizes, strict, volume, given)
         kept.add(len(rows), case, located, found)
         rows.append(row)
     rows += [_error_row(case, 'its label is unknown') for case in unknown]
@@ -176,7 +188,7 @@ def _refuse_unknown(within, table):
     raise InputError(f'the AUROC within {missing[0]} needs the pixels of every image, or a column of that name',
         do='give the images, or name another column')
 
-# %% ../../nbs/evaluate/10_result.ipynb #135d9119
+# %% ../../nbs/evaluate/10_result.ipynb #c2213938
 def result_of(
     method:str, # Name of what scored them
     cases, # `Cases`, with their labels
@@ -189,7 +201,8 @@ def result_of(
     subsets=None, # name -> mask, bool of each case: parts that get their own AUROC
     threshold:float=None, # Set beforehand, an image above it is flagged
     within=(), # Columns within whose groups the AUROC is asked for, beside the view
-    checkpoint=None # As `choice_optimism` gives it, where there was a choice
+    checkpoint=None, # As `choice_optimism` gives it, where there was a choice
+    like=None # `Result` of another method on the same images: their confounders are taken from it
 )->Result: # `InputError` without both classes
     "Compare scores with labels"
     order = np.r_[np.flatnonzero(cases.labels >= 0), np.flatnonzero(cases.labels < 0)]
@@ -197,7 +210,7 @@ def result_of(
     two_classes(labels, np.zeros(len(labels)))
     masks = {name: mask[order] for name,mask in check_subsets(subsets, len(cases)).items()}
     within = check_within(within, cases.table)
-    table,kept,sizes = _tabulate(cases, scored, localise, strict)
+    table,kept,sizes = _tabulate(cases, scored, localise, strict, like)
     columns = [*dict.fromkeys([*subgroups, *within]), *(['volume', 'frame'] if kept.volumes else [])]
     table = _add_columns(table, cases.table.iloc[order], views, columns)
     table = _without_unknown(table)
@@ -206,6 +219,7 @@ def result_of(
     figures['skipped'] += [dict(path=path, error=why) for path,why in cases.skipped]
     figures['subsets'] = subset_figures(table, masks, within)
     ok = _scored_rows(table)
+    figures['at_threshold'] = None if threshold is None else rates_at(ok.label, ok.score, threshold, ok.patient)
     figures['optimism'] = dict(threshold=threshold_optimism(ok.label, ok.score, threshold), checkpoint=checkpoint)
     return Result(method, table, figures)
 
@@ -322,6 +336,15 @@ def _localisation_lines(found):
     if found['froc']: lines.append(_froc_line(found['froc']))
     return [*lines, _pixel_line(found['pixel'])]
 
+# %% ../../nbs/evaluate/10_result.ipynb #fe8cd9fa
+def _threshold_line(figures):
+    "Sensitivity and specificity at the threshold that was set beforehand"
+    found = figures['at_threshold']
+    def text(name): return f"{name} {rate_text(found[name], found[f'{name}_ci'])}"
+    flagged = f"{found['found']} of {figures['abnormals']} abnormal and {found['false']} of {figures['normals']} normal"
+    both = f"{text('sensitivity')}, {text('specificity')}"
+    return f"  at the threshold set beforehand: {both}; flagged are {flagged} images"
+
 # %% ../../nbs/evaluate/10_result.ipynb #bc9b4388
 def _optimism_lines(optimism):
     "The honest figures beside those of a choice on these images"
@@ -344,14 +367,50 @@ def detail_lines(
     lines = [_sensitivity_line(figures), *inside, *_subset_lines(figures['subsets'], least_patients)]
     if figures['matched_auroc']: lines.append(_matched_line(figures['matched_auroc']))
     if figures['localisation']: lines += _localisation_lines(figures['localisation'])
+    if figures.get('at_threshold'): lines.append(_threshold_line(figures))
     return lines + _optimism_lines(figures['optimism'])
+
+# %% ../../nbs/evaluate/10_result.ipynb #47384491
+_columns = 100 # Of a line in print
+
+def _widths(table):
+    "Name of each column -> the characters it takes"
+    return {name: max(len(name), *table[name].str.len()) for name in table}
+
+# %% ../../nbs/evaluate/10_result.ipynb #19e4700e
+def _parts_that_fit(widths, columns):
+    "Names of columns, a list for each part of a table; the first of them begins every part"
+    first,*names = widths
+    parts = [[first]]
+    for name in names:
+        needed = sum(widths[one] + 2 for one in parts[-1]) + widths[name]
+        if needed > columns and len(parts[-1]) > 1: parts.append([first])
+        parts[-1].append(name)
+    return parts
 
 # %% ../../nbs/evaluate/10_result.ipynb #73b7b858
 def _aligned(table):
     "A table of text as lines, its columns aligned"
-    widths = [max(len(name), *table[name].str.len()) for name in table]
+    widths = _widths(table)
     rows = [table.columns, *table.to_numpy()]
-    return ['  '.join(cell.ljust(width) for cell,width in zip(row, widths)).rstrip() for row in rows]
+    return ['  '.join(cell.ljust(width) for cell,width in zip(row, widths.values())).rstrip() for row in rows]
+
+def _table_lines(table, columns=_columns):
+    "A table of text as lines of at most so many columns, in parts below each other where it is wider"
+    lines = []
+    for names in _parts_that_fit(_widths(table), columns):
+        part = table[names]
+        filled = (part[names[1:]] != '').any(axis=1)
+        lines += ['', *_aligned(part[filled] if lines else part)]
+    return lines[1:]
+
+# %% ../../nbs/evaluate/10_result.ipynb #b986bab6
+def wrapped(line, columns=_columns): # -> list of str
+    "A line as one or more of at most so many columns"
+    space = '\u00a0' # where no line may end
+    glued = re.sub(r' ?\[[^]]*\]', lambda found: found[0].replace(' ', space), line)
+    lines = textwrap.wrap(glued, columns, subsequent_indent='    ', break_long_words=False, break_on_hyphens=False)
+    return [line.replace(space, ' ') for line in lines]
 
 # %% ../../nbs/evaluate/10_result.ipynb #4af169e8
 def _result_lines(figures):
@@ -367,12 +426,17 @@ def compare_text(
     results # `Result`s on the same images
 )->str: # lines
     "`compare_table` for the terminal, with patients, images skipped and warnings"
-    lines = _aligned(compare_table(results))
-    for result in results: lines += _result_lines(result.figures)
+    below = [line for result in results for line in _result_lines(result.figures)]
     known = results[0].figures['confounders']
-    size = f"; compressed size {known['compressed_size']['how']}" if 'compressed_size' in known else ''
-    flattered = f'Confounders: in the better direction, chosen on these images, which flatters them{size}.'
-    return '\n'.join([*lines, flattered] if known else lines)
+    if known: below.append(_flattered(known))
+    fitting = [part for line in below for part in wrapped(line)]
+    return '\n'.join([*_table_lines(compare_table(results)), *fitting])
+
+def _flattered(confounders):
+    "What one must know of the confounders' figures"
+    size = confounders.get('compressed_size')
+    how = f"; compressed size {size['how']}" if size else ''
+    return f'Confounders: in the better direction, chosen on these images, which flatters them{how}.'
 
 # %% ../../nbs/evaluate/10_result.ipynb #cell-078
 @patch

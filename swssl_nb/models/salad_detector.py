@@ -85,11 +85,20 @@ def cosine_angle(
     if torch.jit.is_tracing(): half = half.float() # a graph's arc tangent is one of floats in some runtimes
     return 2*half.atan().double()
 
+# %% ../../nbs/models/14_salad_detector.ipynb #d09d99ef
+class UnitSlots(torch.Tensor):
+    "Slots at length 1 in the precision of the comparison, on the CPU: they need not be brought there each time"
+
+def _of_length_1(vectors, precision):
+    "Vectors at length 1 on the CPU"
+    if isinstance(vectors, UnitSlots): return vectors.as_subclass(torch.Tensor)
+    return F.normalize(vectors.cpu().to(precision), dim=-1)
+
 # %% ../../nbs/models/14_salad_detector.ipynb #8148dc65
 def nearest_slots(z, slots, k, leave=None):
     "Vectors and slots of length 1; cosines to all slots, ... x B x N, and to the k nearest; -inf where none is left"
     precision = torch.float64 if slots.ndim == 2 else torch.float32 # the slots of all places are many
-    z, slots = (F.normalize(vectors.cpu().to(precision), dim=-1) for vectors in (z, slots))
+    z, slots = (_of_length_1(vectors, precision) for vectors in (z, slots))
     every = z @ slots.transpose(-2, -1)
     if leave is not None: every = every.masked_fill(leave, -torch.inf)
     return z, slots, every, every.topk(min(k, slots.shape[-2]), dim=-1).values
@@ -371,7 +380,7 @@ class SaladBatch:
     @cached_property
     def places(self): # float32 B x Q x Q, see `place_distances`
         parts = self.detector.net.parts(self.maps)
-        return place_distances(parts, self.detector.places, self.detector.scorer)
+        return place_distances(parts, self.detector.unit_places, self.detector.scorer)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #e15f9272
 class SaladHeatmap:
@@ -429,6 +438,11 @@ class SaladDetector(Detector):
         self.net,self.slots,self.places = net.eval(),slots,places
         self.scorer,self.heatmapper = score or MeanAngle(),heatmap or ErrorHeatmap()
         _check_redraws(net, self.scorer, self.heatmapper)
+
+    @cached_property
+    def unit_places(self): # `UnitSlots`, float32 n x Q x Q x dim
+        with torch.inference_mode(False), torch.no_grad():
+            return F.normalize(self.places.cpu().float(), dim=-1).as_subclass(UnitSlots)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #70bd8e63
 @patch

@@ -7,6 +7,7 @@ __all__ = ['lesions_of', 'phantom_image', 'parse_phantom', 'read_phantom', 'mask
 
 # %% ../../nbs/phantom/03_cases.ipynb #9732551a
 import numpy as np, pandas as pd
+from functools import lru_cache
 from ..core import InputError
 from ..data.cases import Cases
 from .breast import breast, breast_anatomy, breast_lesions
@@ -90,19 +91,25 @@ def parse_phantom(
         raise InputError('is not the path of a phantom', path, expected) from None
     return dict(kind=kind, seed=seed, index=index, lesion=lesion, size=size, contrast=contrast)
 
+# %% ../../nbs/phantom/03_cases.ipynb #6019a316
+@lru_cache(maxsize=8) # the image in use, those that `read_ahead` holds beside it, and the masks of both
+def _made(path):
+    "Image and mask of a path, for all who ask: hand out copies"
+    return phantom_image(**parse_phantom(path))
+
 # %% ../../nbs/phantom/03_cases.ipynb #cell-143
 def read_phantom(
     path:str # As for `parse_phantom`
 )->np.ndarray: # float32 H x W in [0, 1]; `InputError` where it is no such path
     "The radiograph that a phantom's path names"
-    return phantom_image(**parse_phantom(path))[0]
+    return _made(str(path))[0].copy()
 
 # %% ../../nbs/phantom/03_cases.ipynb #1a4fa9c0
 def mask_phantom(
     path:str # As for `parse_phantom`
 )->np.ndarray: # bool H x W; `InputError` where it is no such path
     "The mask of the lesion that a phantom's path names"
-    return phantom_image(**parse_phantom(path))[1]
+    return _made(str(path))[1].copy()
 
 # %% ../../nbs/phantom/03_cases.ipynb #eb807685
 def _row(kind, seed, index, lesion, size, contrast):

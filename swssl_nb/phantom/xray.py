@@ -228,7 +228,7 @@ def _lower_and_upper(
     side:int # Side of the image with its margin, pixels
 )->tuple: # Of the upper and of the lower pixels the start of their row, and their shares
     "Each volume, divided between the row above it and the row below"
-    to_lower = volume*(row-row.astype(np.int32))
+    to_lower = volume*(row-row.astype(np.intp))
     return (0, volume-to_lower), (side, to_lower)
 
 # %% ../../nbs/phantom/00_xray.ipynb #c5038093
@@ -239,11 +239,12 @@ def _share_out(
     side:int # Side of the image with its margin, pixels
 )->np.ndarray: # float64 side x side
     "Add each volume to the four pixels about it by bilinear weights"
-    left = column.astype(np.int32)
-    cell = row.astype(np.int32)*side + left
+    left,top = column.astype(np.intp), row.astype(np.intp)
+    first = top.min(initial=side-1)
+    rows = top.max(initial=first)+1-first # no others are touched
     sums = np.zeros(side*side+side+2)
     for start,share in _lower_and_upper(volume, row, side):
-        _add_pairs(sums[start:], share, cell, column-left, side*side)
+        _add_pairs(sums[first*side+start:], share, (top-first)*side + left, column-left, rows*side)
     return sums[:side*side].reshape(side,side)
 
 # %% ../../nbs/phantom/00_xray.ipynb #b7d2e791
