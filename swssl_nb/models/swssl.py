@@ -142,7 +142,7 @@ def _learner(objective, dls, model, images, kwargs):
     learn.images,learn.objective = images,objective
     return learn
 
-# %% ../../nbs/models/10_swssl.ipynb #6c438d59
+# %% ../../nbs/models/10_swssl.ipynb #8acc70e9
 class SwsslDetector(Detector):
     "A frozen encoder and scorers of its windows"
     method = 'swssl'
@@ -164,13 +164,13 @@ class SwsslDetector(Detector):
     @cached_property
     def fast(self): return engine(self.encoder, example_shape(self.grid, self.features))
 
-# %% ../../nbs/models/10_swssl.ipynb #406da43a
+# %% ../../nbs/models/10_swssl.ipynb #bfda25cd
 @patch(as_prop=True)
 def memory(self:SwsslDetector): # `WindowMemory`, or None
     "The memory bank of the first scorer that has one"
     return next((scorer.memory for scorer in self.scorers if scorer.memory is not None), None)
 
-# %% ../../nbs/models/10_swssl.ipynb #1d485450
+# %% ../../nbs/models/10_swssl.ipynb #acfe9d89
 def _features_of(images, encoder, grid, features):
     "Features P x D, valid mask P and pixels 1 x 1 x H x W of one image after another"
     device = next(encoder.parameters()).device
@@ -179,7 +179,7 @@ def _features_of(images, encoder, grid, features):
         h = window_features(encoder, image, grid, features)[0]
         yield h, ~blank(image, grid)[0], image
 
-# %% ../../nbs/models/10_swssl.ipynb #e65caba8
+# %% ../../nbs/models/10_swssl.ipynb #c803f50c
 def fit_scorers(
     scorers, # List of `Scorer`, fitted in place
     images, # Normal images at working size, as `PreprocessedImages`
@@ -204,7 +204,7 @@ def fit_scorers(
         pool.finish(scorers)
     return scorers
 
-# %% ../../nbs/models/10_swssl.ipynb #1d037d0b
+# %% ../../nbs/models/10_swssl.ipynb #e1d5fe00
 def _patients(images):
     "How many patients images are of"
     return len(patient_groups(images.cases).unique()) if hasattr(images, 'cases') else len(images)
@@ -217,7 +217,7 @@ def _pool_for(pool, images):
         'the score is the mean of the windows and the image scores', flush=True)
     return TopFraction()
 
-# %% ../../nbs/models/10_swssl.ipynb #974b01c7
+# %% ../../nbs/models/10_swssl.ipynb #03bb3ad7
 @patch
 def fit(self:SwsslDetector,
     images, # Normal images at working size, as `PreprocessedImages`
@@ -228,7 +228,7 @@ def fit(self:SwsslDetector,
     fit_scorers(self.scorers, images, self.fast, self.grid, self.features, model, self.pool)
     return self
 
-# %% ../../nbs/models/10_swssl.ipynb #bb489f9b
+# %% ../../nbs/models/10_swssl.ipynb #d438fc22
 @patch
 def window_scores(self:SwsslDetector,
     x:torch.Tensor # float32 B x 1 x H x W in [0, 1], preprocessed
@@ -236,7 +236,7 @@ def window_scores(self:SwsslDetector,
     "What the scorers say of the windows, and of the images as wholes"
     return ask_scorers(self.scorers, self._windows_of(x.to(next(self.encoder.parameters()).device)))
 
-# %% ../../nbs/models/10_swssl.ipynb #9fe3e5f9
+# %% ../../nbs/models/10_swssl.ipynb #0dada514
 @patch
 def _windows_of(self:SwsslDetector, x):
     "The features of images; `InputError` for one that is all blank"
@@ -247,7 +247,7 @@ def _windows_of(self:SwsslDetector, x):
     batch.x = x
     return batch
 
-# %% ../../nbs/models/10_swssl.ipynb #fa2e5d32
+# %% ../../nbs/models/10_swssl.ipynb #07221770
 @patch
 def maps(self:SwsslDetector, x): return self.maps_features(x)[:2]
 
@@ -260,7 +260,7 @@ def maps_features(self:SwsslDetector, x):
     features = (h*w).sum(1)/w.sum(1)
     return score, to_heatmap(batch.scores, self.grid, batch.counted), features
 
-# %% ../../nbs/models/10_swssl.ipynb #5728a067
+# %% ../../nbs/models/10_swssl.ipynb #93922b76
 _evidence_words = dict(window_distance='unlike normal windows', lesion_score='like a synthetic lesion',
     image_distance='unlike normal images', salad_score='unlike normal images, by SALAD')
 _extent_words = dict(local='in one place', diffuse='all over', image='as a whole')
@@ -281,13 +281,13 @@ def nearest_normal(self:SwsslDetector, x):
     batch = self._windows_of(x.to(self.device))
     return scorer.images.nearest_image(batch.h, batch.counted).item()
 
-# %% ../../nbs/models/10_swssl.ipynb #7952b7f3
+# %% ../../nbs/models/10_swssl.ipynb #ef3b261d
 def _int8_model(detector):
     "The arrays of an engine in 8-bit integers, none for others"
     model = getattr(vars(detector).get('fast'), 'model', None)
     return model_bytes(model) if model else {}
 
-# %% ../../nbs/models/10_swssl.ipynb #01732aa1
+# %% ../../nbs/models/10_swssl.ipynb #18683f0c
 @patch
 def state(self:SwsslDetector):
     scorers = [dict(name=scorer.name, **scorer.settings()) for scorer in self.scorers]
@@ -297,18 +297,18 @@ def state(self:SwsslDetector):
     parts = dict(encoder=self.encoder.state_dict(), **arrays, pool=self.pool.arrays(), engine=_int8_model(self))
     return settings, {f'{part}.{name}': array for part,arrays in parts.items() for name,array in arrays.items()}
 
-# %% ../../nbs/models/10_swssl.ipynb #7d663629
+# %% ../../nbs/models/10_swssl.ipynb #9dd7079a
 def _part(arrays, name):
     "The arrays of one part"
     return {k.removeprefix(f'{name}.'): v for k,v in arrays.items() if k.startswith(f'{name}.')}
 
-# %% ../../nbs/models/10_swssl.ipynb #09badd6b
+# %% ../../nbs/models/10_swssl.ipynb #e68a5c00
 def _kind_of_scorer(name):
     "The class of a scorer; one that is a module of its own here is imported"
     if name == 'salad_score': import_module('swssl_nb.models.salad_score')
     return Scorer.kinds[name]
 
-# %% ../../nbs/models/10_swssl.ipynb #f372d2d5
+# %% ../../nbs/models/10_swssl.ipynb #a9f9ba8b
 def _saved_scorers(saved, arrays, grid):
     "Scorers from their settings and arrays"
     scorers = []
@@ -319,14 +319,14 @@ def _saved_scorers(saved, arrays, grid):
     for scorer in scorers: scorer.bind(scorers)
     return scorers
 
-# %% ../../nbs/models/10_swssl.ipynb #567cdf3f
+# %% ../../nbs/models/10_swssl.ipynb #7e59a569
 def _saved_engine(arrays, encoder, grid, features):
     "The engine in 8-bit integers that a run carries, or None"
     int8 = _part(arrays, 'engine')
     if not int8: return None
     return engine(encoder.eval(), example_shape(grid, features), precision='int8', images=model_from_bytes(int8))
 
-# %% ../../nbs/models/10_swssl.ipynb #09243b12
+# %% ../../nbs/models/10_swssl.ipynb #05b3e743
 @patch(cls_method=True)
 def from_state(cls:SwsslDetector, settings, arrays, preprocess):
     encoder = Encoder(**settings['encoder'], weights='random') # every weight is overwritten in the next line
@@ -336,7 +336,7 @@ def from_state(cls:SwsslDetector, settings, arrays, preprocess):
     pool = Pool.from_saved(settings['pool'], _part(arrays, 'pool'))
     return cls(preprocess, encoder, grid, _saved_scorers(settings['scorers'], arrays, grid), pool, features, fast)
 
-# %% ../../nbs/models/10_swssl.ipynb #ccad3102
+# %% ../../nbs/models/10_swssl.ipynb #46dc77e0
 def _wanted_scorers(model, scorers):
     "Copies of the scorers that count and for which the model has what they need"
     wanted = [WindowDistance(), LesionScore(), ImageDistance()] if scorers is None else scorers
@@ -347,7 +347,7 @@ def _wanted_scorers(model, scorers):
             if scorer not in there: print(f'no {type(scorer).__name__}: nothing was trained for it', flush=True)
     return [copy.copy(scorer) for scorer in there]
 
-# %% ../../nbs/models/10_swssl.ipynb #d737639f
+# %% ../../nbs/models/10_swssl.ipynb #70fe033c
 @patch
 def to_detector(self:WindowModel,
     images:PreprocessedImages, # Normal images
@@ -361,31 +361,31 @@ def to_detector(self:WindowModel,
     detector = SwsslDetector(images.preprocess, encoder, self.grid, wanted, pool, self.features, self.shared)
     return detector.fit(images, self)
 
-# %% ../../nbs/models/10_swssl.ipynb #a5bddd59
+# %% ../../nbs/models/10_swssl.ipynb #b9e25270
 def _preprocess_of(settings):
     "A `Preprocess`, or a function from a size to it, see `swssl_learner`"
     names = 'equalize','fit','trim','percentiles'
     made = partial(Preprocess, **{name: settings[name] for name in names})
     return made if settings['size'] is None else made(settings['size'])
 
-# %% ../../nbs/models/10_swssl.ipynb #0bf09631
+# %% ../../nbs/models/10_swssl.ipynb #b1d4e456
 def _views_of(settings):
     "The `Views` of the settings"
     augment = getattr(Augment, settings['augment'])()
     return Views(augment, settings['inversion'], settings['augment_neighbour'])
 
-# %% ../../nbs/models/10_swssl.ipynb #d823e9dc
+# %% ../../nbs/models/10_swssl.ipynb #2d530ce7
 def _encoder_of(settings):
     "The `NewEncoder` of the settings"
     names = 'weights','stages','mean','std','adapt'
     return NewEncoder(settings['encoder'], **{name: settings[name] for name in names}, view=_views_of(settings).both)
 
-# %% ../../nbs/models/10_swssl.ipynb #a5935556
+# %% ../../nbs/models/10_swssl.ipynb #cdc68176
 def _given(settings, *names):
     "Those of the settings that are not None"
     return {name: settings[name] for name in names if settings[name] is not None}
 
-# %% ../../nbs/models/10_swssl.ipynb #6779ec67
+# %% ../../nbs/models/10_swssl.ipynb #96744cdb
 def _swssl_objective(settings):
     "`SwsslObjective` of the settings; `InputError` for a precision that is not for training"
     if settings['precision'] != 'fp32':
@@ -394,7 +394,7 @@ def _swssl_objective(settings):
     own = {name: settings[name] for name in ('width', 'chunk', 'freeze_norm')}
     return SwsslObjective(_views_of(settings), sampling, **own, **_given(settings, 'bs', 'lr'))
 
-# %% ../../nbs/models/10_swssl.ipynb #bc99ff52
+# %% ../../nbs/models/10_swssl.ipynb #78cd0ffb
 def _objective_of(settings):
     "The objective of the settings; `InputError` for an unknown one"
     objective = settings['objective']
@@ -407,14 +407,14 @@ def _objective_of(settings):
         return LesionObjective(lesions, **own, **given)
     raise InputError(f"the objective is 'lesion', 'swssl' or 'both', not {objective!r}")
 
-# %% ../../nbs/models/10_swssl.ipynb #0b9b9612
+# %% ../../nbs/models/10_swssl.ipynb #d954b45a
 def _check_scorers(settings):
     "`InputError` for scores that cannot be added to the official one"
     if settings['official_score'] and (settings['lesion_score'] or settings['image_distance']):
         do = 'set lesion_score and image_distance to 0'
         raise InputError('the official score has no lesion head and no image as a whole', do=do)
 
-# %% ../../nbs/models/10_swssl.ipynb #71e1a59c
+# %% ../../nbs/models/10_swssl.ipynb #abdb09a5
 def _scorers_of(settings):
     "The scorers of the settings, without those of weight 0"
     _check_scorers(settings)
@@ -429,13 +429,13 @@ def _scorers_of(settings):
     if settings['official_score']: scorers.append(OfficialScore())
     return scorers
 
-# %% ../../nbs/models/10_swssl.ipynb #5cc880cc
+# %% ../../nbs/models/10_swssl.ipynb #76601edd
 def _pool_of(settings):
     "The `Pool` of the settings"
     share = settings['top_fraction']
     return Committee() if share is None else TopFraction(share)
 
-# %% ../../nbs/models/10_swssl.ipynb #525ce6b7
+# %% ../../nbs/models/10_swssl.ipynb #fd41a1c3
 def swssl_recipe(
     settings:dict # All settings, see `recipes`
 )->dict: # learner, fit, detector: keyword arguments of each
@@ -447,7 +447,7 @@ def swssl_recipe(
     detector = dict(scorers=_scorers_of(settings), pool=_pool_of(settings))
     return dict(learner=learner, fit=fit, detector=detector)
 
-# %% ../../nbs/models/10_swssl.ipynb #6f2226d2
+# %% ../../nbs/models/10_swssl.ipynb #828a661b
 def _salad_beside(recipe, cases, seed, strict):
     "The detector of SALAD that a recipe wants beside the windows, trained on the same images; None where it wants none"
     name = recipe.settings['salad']
@@ -457,7 +457,7 @@ def _salad_beside(recipe, cases, seed, strict):
     salad = recipes[name].change(**{name: recipe.settings[name] for name in names})
     return salad.train(cases, seed=seed, strict=strict).detector(**salad.detector)
 
-# %% ../../nbs/models/10_swssl.ipynb #3a51aec0
+# %% ../../nbs/models/10_swssl.ipynb #b7dcb73f
 def train_swssl(
     recipe, # `Recipe` of SWSSL
     cases, # `Cases`: normal images to learn from
