@@ -168,13 +168,13 @@ def peak_memory()->int: # bytes
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)
 
-# %% ../nbs/00_core.ipynb #1d2b736a
+# %% ../nbs/00_core.ipynb #f88fe0db
 def live_output()->bool:
     "Whether a bar can move: standard output is a terminal or a notebook"
     from fastcore.imports import IN_NOTEBOOK
     return bool(IN_NOTEBOOK) or bool(sys.stdout) and sys.stdout.isatty()
 
-# %% ../nbs/00_core.ipynb #a9f0b4be
+# %% ../nbs/00_core.ipynb #729810f5
 def say_phase(
     phase:str, # What begins, as `'reading'`
     total:int, # How much there is of it
@@ -183,7 +183,7 @@ def say_phase(
     "One line on the error stream"
     print(f'{phase}: {total} {unit}', file=sys.stderr, flush=True)
 
-# %% ../nbs/00_core.ipynb #20fa5a0c
+# %% ../nbs/00_core.ipynb #271525b6
 def _phase_bar(items, phase, total):
     "fastprogress's bar, named: in a terminal in front of the bar, in a notebook behind it"
     from fastcore.imports import IN_NOTEBOOK
@@ -192,7 +192,7 @@ def _phase_bar(items, phase, total):
     setattr(bar, 'comment' if IN_NOTEBOOK else 'prefix', phase)
     return bar
 
-# %% ../nbs/00_core.ipynb #0fe06772
+# %% ../nbs/00_core.ipynb #f0e85240
 def progress_of(
     items, # Any iterable
     phase:str, # What is done, as `'reading'`
@@ -205,7 +205,7 @@ def progress_of(
     elif total: say_phase(phase, total, unit)
     yield from items
 
-# %% ../nbs/00_core.ipynb #3a534e23
+# %% ../nbs/00_core.ipynb #cell-019
 def real_images(
     *parts:str # The set wanted below the folder of real images, e.g. `'nih1024'`
 ): # Path, or None where it is absent

@@ -242,7 +242,7 @@ def _checkpoint(recipe, args):
     from swssl_nb.report.runs import checkpoint_file
     return [Checkpoint(checkpoint_file(args.out), resume=args.resume)]
 
-# %% ../../nbs/cli/01_train.ipynb #c231d45c
+# %% ../../nbs/cli/01_train.ipynb #1c956bb7
 def _log_names(args):
     "The loggers that the user named, also several with commas"
     return [name.strip() for text in args.log or () for name in text.split(',')]
@@ -253,7 +253,7 @@ def _callbacks(recipe, args):
     names = _log_names(args)
     return _checkpoint(recipe, args) + (loggers(names, args.out) if names else [])
 
-# %% ../../nbs/cli/01_train.ipynb #830afb6b
+# %% ../../nbs/cli/01_train.ipynb #77266808
 def _fit_by(recipe, args):
     "Function for `train_run`: from normal images to learn from and to calibrate on to a learner and a detector"
     def fit(learn_from, calibrate_on):
@@ -262,7 +262,7 @@ def _fit_by(recipe, args):
         return learn, learn.detector(**recipe.detector)
     return fit
 
-# %% ../../nbs/cli/01_train.ipynb #2bf06c45
+# %% ../../nbs/cli/01_train.ipynb #dd73e974
 def _write_run(args, recipe):
     "Read the images, train by the recipe and write the run folder"
     from swssl_nb.report.runs import train_run
@@ -273,14 +273,14 @@ def _write_run(args, recipe):
     train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
         _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
 
-# %% ../../nbs/cli/01_train.ipynb #81658e27
+# %% ../../nbs/cli/01_train.ipynb #9ee8b029
 def _check_log(args):
     "`InputError` where a logger does not exist, or its package is missing"
     if not args.log: return
     from swssl_nb.models.learner import check_loggers
     check_loggers(_log_names(args))
 
-# %% ../../nbs/cli/01_train.ipynb #acc413b6
+# %% ../../nbs/cli/01_train.ipynb #f21d8ad2
 def train(args):
     "Learn from the normal images of a data set"
     recipe = training_recipe(args)
@@ -290,7 +290,7 @@ def train(args):
     _check_log(args)
     _write_run(args, recipe)
 
-# %% ../../nbs/cli/01_train.ipynb #38d451f2
+# %% ../../nbs/cli/01_train.ipynb #143b706b
 def _add_split(data):
     "Who is in which part"
     data.add_argument('--split', metavar='CSV',
@@ -300,7 +300,7 @@ def _add_split(data):
     data.add_argument('--valid', **share, help='of the patients, to calibrate on (0.2)')
     data.add_argument('--test', **share, help='of the patients, held back (0.2)')
 
-# %% ../../nbs/cli/01_train.ipynb #dd73e974
+# %% ../../nbs/cli/01_train.ipynb #fb6eab59
 def _add_out(p):
     "The run folder"
     out = p.add_argument_group('run folder')
@@ -313,7 +313,7 @@ def _add_out(p):
     out.add_argument('--false-positive-rate', type=float, default=0.1, metavar='SHARE',
         help='of normal images that may be flagged (0.1)')
 
-# %% ../../nbs/cli/01_train.ipynb #90841eec
+# %% ../../nbs/cli/01_train.ipynb #6651458f
 def _add_settings(group):
     "The four settings that are changed most often"
     group.add_argument('--encoder', metavar='NAME', help='swssl: timm model (tf_efficientnet_lite0)')
@@ -322,7 +322,7 @@ def _add_settings(group):
         help='working size, N or H,W (1024, or 512 for small images; salad 256)')
     group.add_argument('--epochs', type=int, metavar='INT', help='how long; for salad, in each round')
 
-# %% ../../nbs/cli/01_train.ipynb #05848073
+# %% ../../nbs/cli/01_train.ipynb #443c1191
 def _add_recipe(p):
     "What is trained, and what scores"
     group = p.add_argument_group('recipe')
@@ -332,13 +332,13 @@ def _add_recipe(p):
         help='a setting of the recipe, as --set window=64; as often as you like')
     _add_settings(group)
 
-# %% ../../nbs/cli/01_train.ipynb #f21d8ad2
+# %% ../../nbs/cli/01_train.ipynb #d9426ef9
 def _recipe_list():
     "The recipes, a line each"
     lines = [f'  {name:15} {recipe.about}' for name,recipe in recipes.items()]
     return '\n'.join(['recipes:', *lines])
 
-# %% ../../nbs/cli/01_train.ipynb #17c5c702
+# %% ../../nbs/cli/01_train.ipynb #7d7f2644
 def _add_method(commands):
     "The command `train`, with the method and no option yet"
     usage = 'swssl_nb train [swssl|salad] --data PATH --out RUN [--recipe NAME] [--set KEY=VALUE] [options]'
@@ -348,7 +348,7 @@ def _add_method(commands):
     p.add_argument('method', nargs='?', choices=('swssl', 'salad'), help=text)
     return p
 
-# %% ../../nbs/cli/01_train.ipynb #143b706b
+# %% ../../nbs/cli/01_train.ipynb #09b2d3ff
 def add_train(
     commands # What `add_subparsers` of argparse gave
 ):

@@ -192,7 +192,7 @@ def __repr__(self:Cases):
     if self.skipped: kinds.append(f'{len(self.skipped)} skipped')
     return f"Cases {self.name}: {len(self)} images of {len(set(self.patients))} patients, {', '.join(kinds)}"
 
-# %% ../../nbs/data/03_cases.ipynb #480aaf76
+# %% ../../nbs/data/03_cases.ipynb #f0a1dc1f
 def _thumbnail(case, side=72):
     "An image as HTML, `side` pixels; or why it cannot be read"
     try: image = np.nan_to_num(case.radiograph()).clip(0, 1)
@@ -203,7 +203,7 @@ def _thumbnail(case, side=72):
     small.save(png, 'PNG')
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}">'
 
-# %% ../../nbs/data/03_cases.ipynb #e3080de5
+# %% ../../nbs/data/03_cases.ipynb #4b085415
 def _html_row(cells, tag='td'):
     "A row of an HTML table"
     return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
@@ -213,7 +213,7 @@ def _case_row(i, case, columns):
     texts = [Path(case.path).name, case.patient, label_names[case.label], *(getattr(case, name) for name in columns)]
     return _html_row([i, _thumbnail(case), *map(escape, map(str, texts))])
 
-# %% ../../nbs/data/03_cases.ipynb #c2dacb10
+# %% ../../nbs/data/03_cases.ipynb #ad6663c4
 @patch
 def _repr_html_(self:Cases, most:int=5):
     "A table of some images, for Jupyter"
@@ -226,7 +226,7 @@ def _repr_html_(self:Cases, most:int=5):
     rest = f'<p>and {more:,} more images</p>' if more else ''
     return f'<p>{escape(repr(self))}</p><table>{head}{body}</table>{rest}'
 
-# %% ../../nbs/data/03_cases.ipynb #58f09928
+# %% ../../nbs/data/03_cases.ipynb #cell-026
 @patch
 def counts(self:Cases)->pd.DataFrame: # A row for each split, view and label that occurs; columns `images`, `patients`
     "How many images and patients there are of each kind"
@@ -234,7 +234,7 @@ def counts(self:Cases)->pd.DataFrame: # A row for each split, view and label tha
     by = [column for column in ('split','view') if column in table and table[column].nunique()>1]
     return table.groupby([*by, 'label']).agg(images=('path','size'), patients=('patient','nunique'))
 
-# %% ../../nbs/data/03_cases.ipynb #cd0a5b48
+# %% ../../nbs/data/03_cases.ipynb #a72f0f88
 @patch
 def record(self:Cases)->list: # Of dicts with `path`, `patient`, `label`, and `frame` where there is one; for JSON
     "What a run keeps about each case"
@@ -243,7 +243,7 @@ def record(self:Cases)->list: # Of dicts with `path`, `patient`, `label`, and `f
         if row['frame'] is None: del row['frame']
     return rows
 
-# %% ../../nbs/data/03_cases.ipynb #0ae1a5ee
+# %% ../../nbs/data/03_cases.ipynb #cell-030
 def report_skipped(
     skipped:list, # [(path, why), ...]
     path, # The table or folder that they are from
@@ -256,7 +256,7 @@ def report_skipped(
     warnings.warn(f'{path}: {len(skipped)} skipped, see `skipped`; the first: {image}: {why}', stacklevel=3)
     return skipped
 
-# %% ../../nbs/data/03_cases.ipynb #cell-028
+# %% ../../nbs/data/03_cases.ipynb #4d4c25a8
 def refuse_none(
     kept, # What could be taken in: anything with a length
     skipped:list, # [(path, why), ...]
@@ -269,7 +269,7 @@ def refuse_none(
     first = ': '.join(skipped[0])
     raise InputError(f'none of its {len(skipped)} {what} can be taken in; the first: {first}', path, do)
 
-# %% ../../nbs/data/03_cases.ipynb #cell-030
+# %% ../../nbs/data/03_cases.ipynb #717d9ee5
 def named_by_file(
     path, # Of the image
     patient # Its patient, as a table or a record has it
@@ -277,7 +277,7 @@ def named_by_file(
     "Whether a patient is only an image's own name, for want of a better one"
     return f'/{Path(path).as_posix()}'.endswith(f'/{patient}')
 
-# %% ../../nbs/data/03_cases.ipynb #cell-032
+# %% ../../nbs/data/03_cases.ipynb #8c1ef473
 def patient_keys(
     cases:Cases
 )->np.ndarray: # object (str), one for each case, equal for the images of one patient only, also of different sets
@@ -287,7 +287,7 @@ def patient_keys(
             for path,patient in rows]
     return np.array(keys, dtype=object)
 
-# %% ../../nbs/data/03_cases.ipynb #bc8ffcd5
+# %% ../../nbs/data/03_cases.ipynb #1cb03bf2
 def of_patients(
     cases:Cases, # The cases to mark
     others:Cases # The patients to look for
@@ -298,7 +298,7 @@ def of_patients(
     rows = zip(cases.table.path, patient_keys(cases))
     return np.array([key in known or os.path.abspath(path) in known_files for path,key in rows], dtype=bool)
 
-# %% ../../nbs/data/03_cases.ipynb #717d9ee5
+# %% ../../nbs/data/03_cases.ipynb #ceaba197
 def refuse_shared_patients(
     first:Cases,
     second:Cases,

@@ -122,19 +122,19 @@ def before_batch(self:ImageViews):
     self.learn.xb = (x,)
     if self.yb: self.learn.yb = x, *self.yb # none where a summary asks for the shapes alone
 
-# %% ../../nbs/models/15_salad.ipynb #8fc3c6e4
+# %% ../../nbs/models/15_salad.ipynb #db704761
 @patch
 def after_batch(self:ImageViews):
     if hasattr(self, 'gather_preds') and self.pred[0] is None: self.learn.pred = self.pred[1] # nothing is redrawn
 
-# %% ../../nbs/models/15_salad.ipynb #fd9ba96c
+# %% ../../nbs/models/15_salad.ipynb #cell-072
 class SaladMemory(Callback):
     "After each step, move the memory towards the batch's embeddings"
     def after_step(self): self.model.memory.update(self.yb[1], self.pred[1])
     def before_validate(self):
         if not hasattr(self, 'gather_preds'): raise CancelValidException()
 
-# %% ../../nbs/models/15_salad.ipynb #cell-071
+# %% ../../nbs/models/15_salad.ipynb #cell-074
 class NeighbourRounds(Callback):
     "Choose anchors and neighbours afresh at the start of each round"
     facts = ('epochs',)
@@ -142,7 +142,7 @@ class NeighbourRounds(Callback):
     def before_epoch(self):
         if self.epoch % self.epochs == 0: self.model.memory.discover(self.epoch//self.epochs)
 
-# %% ../../nbs/models/15_salad.ipynb #cell-073
+# %% ../../nbs/models/15_salad.ipynb #cell-075
 class LossPart(Metric):
     "The mean of one part of the loss over an epoch"
     def __init__(self, part:str): self.part = part # as `SaladLoss.parts` has it
@@ -154,20 +154,20 @@ class LossPart(Metric):
         self.total = 0.
         self.n = 0
 
-# %% ../../nbs/models/15_salad.ipynb #fcbd13e0
+# %% ../../nbs/models/15_salad.ipynb #66211ce4
 @patch
 def accumulate(self:LossPart, learn):
     n = len(learn.yb[1])
     self.total = self.total + learn.loss_func.parts[self.part]*n
     self.n = self.n + n
 
-# %% ../../nbs/models/15_salad.ipynb #cell-075
+# %% ../../nbs/models/15_salad.ipynb #5df96133
 @patch(as_prop=True)
 def value(self:LossPart): # None without a batch, and of a part that the loss does not have
     mean = (self.total/self.n).item() if self.n else None
     return None if mean is None or math.isnan(mean) else mean
 
-# %% ../../nbs/models/15_salad.ipynb #66211ce4
+# %% ../../nbs/models/15_salad.ipynb #b12bb064
 def _metrics(memory):
     "Parts of the loss, number of anchors, purity of their neighbourhoods"
     anchors = lambda: int(memory.anchors.sum())
@@ -175,12 +175,12 @@ def _metrics(memory):
     parts = [LossPart('reconstruction'), LossPart('contrast')]
     return [*parts, ValueMetric(anchors, 'anchors'), ValueMetric(purity, 'purity')]
 
-# %% ../../nbs/models/15_salad.ipynb #16259b0b
+# %% ../../nbs/models/15_salad.ipynb #6e029e44
 def _learning_norms(model):
     "The batch norms whose statistics training moves"
     return [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d) and layer.training]
 
-# %% ../../nbs/models/15_salad.ipynb #b12bb064
+# %% ../../nbs/models/15_salad.ipynb #cell-077
 class FreshNorm(Callback):
     "At the end of training, measure the statistics of batch norm anew over the training images"
     def after_fit(self):
@@ -189,7 +189,7 @@ class FreshNorm(Callback):
         norms = _learning_norms(self.model)
         if norms: self._measure(norms)
 
-# %% ../../nbs/models/15_salad.ipynb #6e029e44
+# %% ../../nbs/models/15_salad.ipynb #8e5b8de2
 @patch
 @torch.no_grad()
 def _measure(self:FreshNorm, norms):
@@ -202,14 +202,14 @@ def _measure(self:FreshNorm, norms):
     for x,_ in self.dls.train: self.model(as_input(x.to(device)))
     for norm,momentum in zip(norms, momenta): norm.momentum = momentum
 
-# %% ../../nbs/models/15_salad.ipynb #5888718b
+# %% ../../nbs/models/15_salad.ipynb #cell-079
 class Centre(Callback):
     "Before training, put the loss's centre at the mean embedding of the training images"
     order = Recorder.order + 2 # after a start from the images, see `StartFromImages`
     def before_fit(self):
         if self.loss_func.centre is None: self.loss_func.centre = self.model.encoded(self.learn.images).mean(0)
 
-# %% ../../nbs/models/15_salad.ipynb #8e5b8de2
+# %% ../../nbs/models/15_salad.ipynb #ba50be88
 class Milestone(Callback):
     "Divide the learning rate by ten after some epochs"
     facts = ('after',)
@@ -217,20 +217,20 @@ class Milestone(Callback):
     def before_epoch(self):
         if self.epoch == self.after: self.opt.set_hyper('lr', self.opt.hypers[-1]['lr']/10)
 
-# %% ../../nbs/models/15_salad.ipynb #cell-079
+# %% ../../nbs/models/15_salad.ipynb #8249b874
 def _feature_scale(h):
     "float32 features: the inverse root mean square of each; one that is nearly always zero stays small"
     size = h.square().mean(0).sqrt()
     return 1/(size + 0.01*size.mean())
 
-# %% ../../nbs/models/15_salad.ipynb #cell-82
+# %% ../../nbs/models/15_salad.ipynb #495558dd
 def _leading_directions(x, n):
     "float64 n x features: the n directions in which the rows of x are largest, the largest first"
     value, u = torch.linalg.eigh((x @ x.T).double())
     leading = u[:,-n:]/value[-n:].clamp(min=1e-9).sqrt()
     return (x.T.double() @ leading).flip(1).T
 
-# %% ../../nbs/models/15_salad.ipynb #8249b874
+# %% ../../nbs/models/15_salad.ipynb #cell-83
 @torch.no_grad()
 def image_directions(
     h:torch.Tensor, # float32 N x features, of the training images
@@ -243,7 +243,7 @@ def image_directions(
     weight[:n] = _leading_directions(h*scale, n)
     return scale, weight
 
-# %% ../../nbs/models/15_salad.ipynb #643f030e
+# %% ../../nbs/models/15_salad.ipynb #e9534ca8
 def mean_cosine(
     z:torch.Tensor # float32 N x dim, of length 1
 )->torch.Tensor: # Scalar
@@ -251,7 +251,7 @@ def mean_cosine(
     n = len(z)
     return (z.sum(0).square().sum() - n)/(n*(n-1))
 
-# %% ../../nbs/models/15_salad.ipynb #e9534ca8
+# %% ../../nbs/models/15_salad.ipynb #cell-87
 class StartFromImages(Callback):
     "Before the first training, let embedding and slots start from the images; for networks with an encoder"
     facts = ('most',)
@@ -264,7 +264,7 @@ class StartFromImages(Callback):
         if not hasattr(net, 'features'): raise InputError(f"the embedding of {net.name} cannot start from 'images'",
             do="choose 'random', or 'images' with an encoder")
 
-# %% ../../nbs/models/15_salad.ipynb #6df1e4c8
+# %% ../../nbs/models/15_salad.ipynb #9de2483b
 @patch
 @torch.no_grad()
 def before_fit(self:StartFromImages):
@@ -278,7 +278,7 @@ def before_fit(self:StartFromImages):
     memory.slots.copy_(self.model.encoded(images))
     memory.first.copy_(mean_cosine(memory.slots))
 
-# %% ../../nbs/models/15_salad.ipynb #cd708403
+# %% ../../nbs/models/15_salad.ipynb #47200468
 @patch
 def _features(self:StartFromImages, net, images):
     "float32 at most `most` x features"
@@ -286,7 +286,7 @@ def _features(self:StartFromImages, net, images):
     batches = [torch.stack([images[i] for i in index]).to(net.scale.device) for index in some.split(32)]
     return torch.cat([net.features(net.feature_maps(as_input(x))) for x in batches])
 
-# %% ../../nbs/models/15_salad.ipynb #9de2483b
+# %% ../../nbs/models/15_salad.ipynb #47587972
 class Settle(Callback):
     "Let the embedding rest once the mean cosine of a batch is down to a share of that of all images at first"
     order = Recorder.order + 1 # the epoch at whose end it stops is recorded
@@ -297,34 +297,34 @@ class Settle(Callback):
         memory = self.model.memory
         if memory.first.isnan(): memory.first.copy_(mean_cosine(self.model.encoded(self.learn.images)))
 
-# %% ../../nbs/models/15_salad.ipynb #c7465f06
+# %% ../../nbs/models/15_salad.ipynb #fc12302d
 @patch
 def after_pred(self:Settle):
     memory = self.model.memory
     if self.training and mean_cosine(self.pred[1].detach()) <= self.spread*memory.first: memory.settled.fill_(True)
 
-# %% ../../nbs/models/15_salad.ipynb #da208de1
+# %% ../../nbs/models/15_salad.ipynb #e8d35070
 @patch
 def before_step(self:Settle):
     if not self.model.memory.settled: return
     net = self.model.net
     for parameter in [*net.down.parameters(), *net.squeeze.parameters()]: parameter.grad = None
 
-# %% ../../nbs/models/15_salad.ipynb #fc12302d
+# %% ../../nbs/models/15_salad.ipynb #5a761a74
 @patch
 def after_epoch(self:Settle):
     if self.model.memory.settled and not self.model.net.decoder: raise CancelFitException()
 
-# %% ../../nbs/models/15_salad.ipynb #e8d35070
+# %% ../../nbs/models/15_salad.ipynb #90cd4b3b
 _adam = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True))
 
-# %% ../../nbs/models/15_salad.ipynb #5a761a74
+# %% ../../nbs/models/15_salad.ipynb #72fc2c8a
 def _loaders(images, bs):
     "fastai's loaders, to learn from and (never used) to validate on"
     loaders = [ImageLoader(images, bs=bs, shuffle=shuffle) for shuffle in (True, False)]
     return DataLoaders(*loaders, device=choose_device())
 
-# %% ../../nbs/models/15_salad.ipynb #cell-082
+# %% ../../nbs/models/15_salad.ipynb #81a88f82
 def _learner(net, images, objective, bs, cbs, kwargs):
     "A `Learner` of a network and a new memory, with SALAD's defaults, which `kwargs` may change"
     memory = objective.memory(len(images), net.dim)
@@ -335,14 +335,14 @@ def _learner(net, images, objective, bs, cbs, kwargs):
     learn.recorder.valid_metrics = False
     return learn
 
-# %% ../../nbs/models/15_salad.ipynb #72fc2c8a
+# %% ../../nbs/models/15_salad.ipynb #cell-93
 def _check_salad(cases, bs):
     "`InputError` where an image is abnormal, or a batch too small"
     abnormal = (cases.labels == 1).sum()
     if abnormal: raise InputError(f'{abnormal} of the training images are abnormal', do='pass cases.normals()')
     if bs < 2: raise InputError('a batch holds at least 2 images')
 
-# %% ../../nbs/models/15_salad.ipynb #81a88f82
+# %% ../../nbs/models/15_salad.ipynb #076730a6
 def _square(preprocess, cases):
     "A `Preprocess` from what the learner was given, with the images' native size; `InputError` where it is not square"
     if not isinstance(preprocess, Preprocess): preprocess = Preprocess(preprocess)
@@ -350,7 +350,7 @@ def _square(preprocess, cases):
     if height == width: return with_native_size(preprocess, cases)
     raise InputError(f'SALAD takes square images, not {preprocess.size}', do='give one number as size')
 
-# %% ../../nbs/models/15_salad.ipynb #0d8fed03
+# %% ../../nbs/models/15_salad.ipynb #bd33d26c
 def _network(net, size):
     "The network, and the settings that it was made by"
     if isinstance(net, str): net = NewAutoencoder(net)
@@ -359,13 +359,13 @@ def _network(net, size):
     raise InputError(f'the network is made for images of {net.size} pixels, these have {size}',
         do='make both of one size')
 
-# %% ../../nbs/models/15_salad.ipynb #cell-93
+# %% ../../nbs/models/15_salad.ipynb #a33817fa
 def _callbacks(objective, flip, augment, cbs):
     "What every training of SALAD has, then the user's own callbacks"
     centre = [Centre()] if objective.w_svdd > 0 else []
     return [ImageViews(flip, augment), SaladMemory(), FreshNorm(), *centre, *L(cbs)]
 
-# %% ../../nbs/models/15_salad.ipynb #bd33d26c
+# %% ../../nbs/models/15_salad.ipynb #cell-083
 def salad_learner(
     cases:Cases, # Normal images, at least two
     net='unet', # `'unet'`, `'resnet18'` or another timm model, a `NewAutoencoder` or an `Autoencoder`
@@ -393,14 +393,14 @@ def salad_learner(
         augment=augment and augment.settings(), preprocess=preprocess.settings())
     return learn
 
-# %% ../../nbs/models/15_salad.ipynb #ea1c5004
+# %% ../../nbs/models/15_salad.ipynb #ec7eb600
 def _check_rounds(rounds, epochs):
     "`InputError` for rounds or epochs that cannot be"
     if 0 <= rounds <= 10 and epochs >= 1: return
     raise InputError(f'rounds={rounds} and epochs={epochs} cannot be trained',
         do='0 to 10 rounds of at least 1 epoch')
 
-# %% ../../nbs/models/15_salad.ipynb #cell-083
+# %% ../../nbs/models/15_salad.ipynb #cell-085
 @patch
 def fit_rounds(self:Learner,
     rounds:int=10, # Rounds after round 0, at most 10
@@ -415,7 +415,7 @@ def fit_rounds(self:Learner,
     falling = [] if milestone is None else [Milestone(milestone)]
     self.fit((rounds + 1)*epochs, lr, wd=wd, cbs=[NeighbourRounds(epochs), *falling, *L(cbs)])
 
-# %% ../../nbs/models/15_salad.ipynb #b9d7ff09
+# %% ../../nbs/models/15_salad.ipynb #73e9928f
 @patch
 def show_examples(self:ImageLoader,
     max_n:int=4 # Images
@@ -424,7 +424,7 @@ def show_examples(self:ImageLoader,
     chosen = spread(len(self.dataset), max_n)
     return show_rows([[(self.dataset[i][0], _name_of(self.dataset, i)) for i in chosen]], 'learned from')
 
-# %% ../../nbs/models/15_salad.ipynb #f2a2fc46
+# %% ../../nbs/models/15_salad.ipynb #95e3a0a1
 def _name_of(images, i): return Path(images.cases[i].path).name
 
 def _redrawn_rows(images, chosen, x, redrawn):
@@ -434,7 +434,7 @@ def _redrawn_rows(images, chosen, x, redrawn):
     return [[(images[i][0], _name_of(images, i)), (grey[row], 'redrawn'),
         (errors[row], f'error: mean {errors[row].mean():.3f}')] for row,i in enumerate(chosen)]
 
-# %% ../../nbs/models/15_salad.ipynb #f851f0e8
+# %% ../../nbs/models/15_salad.ipynb #56ea7338
 def _nearest_rows(images, chosen, z, slots):
     "Image, and the other image with the nearest slot"
     cosines = F.normalize(z).cpu() @ F.normalize(slots).cpu().T
@@ -444,7 +444,7 @@ def _nearest_rows(images, chosen, z, slots):
     return [[(images[i][0], _name_of(images, i)), (images[j][0], f'nearest: {_name_of(images, j)}, {angle:.0f}°')]
         for i,j,angle in zip(chosen, nearest.tolist(), degrees)]
 
-# %% ../../nbs/models/15_salad.ipynb #be8f13be
+# %% ../../nbs/models/15_salad.ipynb #814d7376
 @patch
 def show_predictions(self:ImageLoader,
     learn, # `Learner` of these images
@@ -459,31 +459,31 @@ def show_predictions(self:ImageLoader,
     rows = _redrawn_rows(images, chosen, x, redrawn)
     return show_rows(rows, scales=[None, None, (0, max(float(row[2][0].max()) for row in rows))])
 
-# %% ../../nbs/models/15_salad.ipynb #80a2b8cb
+# %% ../../nbs/models/15_salad.ipynb #45f112c9
 def _chosen(settings, *names):
     "The settings of those names that have a value"
     return {name: settings[name] for name in names if settings.get(name) is not None}
 
-# %% ../../nbs/models/15_salad.ipynb #0aa84feb
+# %% ../../nbs/models/15_salad.ipynb #d644216d
 def _by_name(what, name, parts):
     "The part of that name; `InputError` where there is none"
     if name in parts: return parts[name]
     *others,last = (repr(other) for other in parts)
     raise InputError(f"{what} is {', '.join(others)} or {last}, not {name!r}")
 
-# %% ../../nbs/models/15_salad.ipynb #7ae11d4a
+# %% ../../nbs/models/15_salad.ipynb #53708635
 def _preprocess(settings):
     "The `Preprocess` of a recipe"
     size = settings.get('size') or 256
     return Preprocess(size, **_chosen(settings, 'equalize', 'fit', 'trim', 'percentiles'))
 
-# %% ../../nbs/models/15_salad.ipynb #921b531c
+# %% ../../nbs/models/15_salad.ipynb #60ec6770
 def _redraws(settings):
     "Whether images have to be redrawn: the encoder learns from it, or heatmap or score are made of the error"
     heatmap,score = settings.get('heatmap') or 'error', settings.get('score')
     return not settings.get('frozen') or heatmap == 'error' or score == 'aided'
 
-# %% ../../nbs/models/15_salad.ipynb #7a543e9a
+# %% ../../nbs/models/15_salad.ipynb #cell-95
 def _learner_parts(settings):
     "Keyword arguments of `salad_learner`"
     net = NewAutoencoder(**_chosen(settings, 'net', 'dim', 'weights', 'stages', 'cells', 'frozen'),
@@ -493,14 +493,14 @@ def _learner_parts(settings):
     return dict(net=net, preprocess=_preprocess(settings), objective=objective, cbs=_start_parts(settings),
         augment=augment and getattr(Augment, augment)(), **_chosen(settings, 'bs'))
 
-# %% ../../nbs/models/15_salad.ipynb #c11a8215
+# %% ../../nbs/models/15_salad.ipynb #39bbe768
 def _start_parts(settings):
     "Callbacks of a start from the images and of a rest"
     start = _by_name('start', settings.get('start') or 'random', dict(random=[], images=[StartFromImages()]))
     spread = settings.get('spread')
     return start if spread is None else [*start, Settle(spread)]
 
-# %% ../../nbs/models/15_salad.ipynb #81ba8ec8
+# %% ../../nbs/models/15_salad.ipynb #934b23cc
 def _detector_parts(settings):
     "Keyword arguments of `learn.detector`"
     score = _by_name('score', settings.get('score') or 'official', SlotScore.kinds)
@@ -509,7 +509,7 @@ def _detector_parts(settings):
     memory = _by_name('memory', settings.get('memory') or 'trained', slots)
     return dict(score=score(**_chosen(settings, 'k')), memory=memory, heatmap=heatmap())
 
-# %% ../../nbs/models/15_salad.ipynb #ada4f115
+# %% ../../nbs/models/15_salad.ipynb #48939e02
 def salad_recipe(
     settings:dict # Name -> plain value, as a `Recipe` of SALAD has them
 )->dict: # learner, fit, detector: keyword arguments; `InputError` for a name that no part has
@@ -517,7 +517,7 @@ def salad_recipe(
     fit = _chosen(settings, 'rounds', 'epochs', 'lr', 'wd', 'milestone')
     return dict(learner=_learner_parts(settings), fit=fit, detector=_detector_parts(settings))
 
-# %% ../../nbs/models/15_salad.ipynb #738d5d18
+# %% ../../nbs/models/15_salad.ipynb #97726faf
 def train_salad(
     recipe, # `Recipe` of SALAD
     cases:Cases, # Normal images to learn from

@@ -170,7 +170,7 @@ def memory(self:SwsslDetector): # `WindowMemory`, or None
     "The memory bank of the first scorer that has one"
     return next((scorer.memory for scorer in self.scorers if scorer.memory is not None), None)
 
-# %% ../../nbs/models/10_swssl.ipynb #1d485450
+# %% ../../nbs/models/10_swssl.ipynb #acfe9d89
 def _features_of(images, encoder, grid, features):
     "Features P x D, valid mask P and pixels 1 x 1 x H x W of one image after another"
     device = next(encoder.parameters()).device
