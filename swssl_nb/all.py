@@ -40,6 +40,7 @@ from .models.scorers import TopFraction, WindowDistance
 from .models.lesion_head import LesionScore
 from .models.salad_score import SaladScore
 from .models.objectives import BothObjectives, LesionObjective, Sampling, SwsslObjective
+from .models.learner import loggers
 from .models.swssl import swssl_learner
 
 # %% ../nbs/99_all.ipynb #159e37a2
