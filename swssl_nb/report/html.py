@@ -103,6 +103,16 @@ def _skipped_parts(skipped):
     lines = [f"{Path(image['path']).name}: {image['error']}" for image in skipped]
     return [Details(Summary(f'{len(skipped)} images skipped:'), Ul(*map(Li, lines)))]
 
+# %% ../../nbs/report/02_html.ipynb #f9479ecf
+def _against_parts(figures):
+    "The difference from other scores, nothing where there are none"
+    found = figures.get('against')
+    if not found: return []
+    low,high = found['ci']
+    other = f"{found['method']} ({rate_text(found['auroc'], found['auroc_ci'])})"
+    difference = f"{found['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p = {found['p']:.2g}"
+    return [P(f"AUROC less that of {other} on {found['images']} images: {difference}; {found['how']}.")]
+
 # %% ../../nbs/report/02_html.ipynb #a5ac5136
 def figure_parts(
     result:Result, # Of one detector
@@ -115,7 +125,7 @@ def figure_parts(
         f"{len(figures['skipped'])} skipped; 95 % interval by {figures['auroc_ci_how']}.")
     warnings = [Li(line) for line in dict.fromkeys(figures['warnings'])]
     further = Details(Summary('Further figures'), Ul(*[Li(line.strip()) for line in detail_lines(figures)]))
-    return [P(about), *([Ul(*warnings, cls='warning')] if warnings else []),
+    return [P(about), *_against_parts(figures), *([Ul(*warnings, cls='warning')] if warnings else []),
         Div(*result_images(result, threshold), cls='plots'), Div(html_table(compare_table([result])), cls='scroll'),
         further, *_skipped_parts(figures['skipped'])]
 
@@ -143,33 +153,38 @@ def _listed(result, detector):
 def _chosen(
     result:Result, # Of one detector
     cases, # `Cases` that were evaluated
-    n:int # How many of the highest scores
-)->np.ndarray: # int, numbers of the cases, highest score first; `InputError` where the result is of other cases
-    "The cases with the n highest scores and the n/2 lowest"
+    n:int # How many abnormal ones of the highest scores
+)->np.ndarray: # int, numbers of the cases; `InputError` where the result is of other cases
+    "The n abnormal cases with the highest scores, the n/2 with the lowest, and the n/2 normal ones with the highest"
     order = np.r_[np.flatnonzero(cases.labels >= 0), np.flatnonzero(cases.labels < 0)] # as `evaluate` puts them
     if list(cases.table.path.iloc[order]) != list(result.table.path):
         raise InputError('the result is not of these cases', do='give the cases that were evaluated')
-    rows = list(_by_score(result).index)
-    both = [*rows[:n], *rows[len(rows) - n//2:]]
-    return order[list(dict.fromkeys(both))] # each once
+    table = _by_score(result)
+    abnormal,normal = (list(table.index[table.label == label]) for label in (1, 0))
+    rows = [*abnormal[:n], *abnormal[::-1][:n//2], *normal[:n//2]]
+    return order[list(dict.fromkeys(rows))] # each once
 
 # %% ../../nbs/report/02_html.ipynb #a18d32d3
-def _caption(scored):
-    "Name, truth and score of an image"
-    case = scored.case
+_verdicts = {(1, True): 'hit', (1, False): 'miss', (0, True): 'false alarm', (0, False): 'not flagged'}
+
+def _caption(detector, scored):
+    "Name, truth and score of an image, and what the threshold makes of it"
+    case,calibration = scored.case,detector.calibration
     truth = 'abnormal' if case.label == 1 else 'normal'
     if case.finding: truth = f'{truth}, {case.finding}'
-    return f'{Path(scored.path).name}: {truth}; score {scored.score:.4g}'
+    words = f'{Path(scored.path).name}: {truth}; score {scored.score:.4g}'
+    return words if calibration is None else f'{words}: {_verdicts[case.label, calibration.flag(scored.score)]}'
 
 # %% ../../nbs/report/02_html.ipynb #3176a1df
 def _image_pair(detector, scored):
     "The image with its lesion, and with its heatmap"
     mask = scored.case.mask(scored.radiograph.shape)
     plain = overlay(scored.radiograph, np.zeros_like(scored.radiograph), mask)
-    if scored.heatmap is None: return Figure(Img(src=_image_uri(plain), alt='image'), Figcaption(_caption(scored)))
+    caption = Figcaption(_caption(detector, scored))
+    if scored.heatmap is None: return Figure(Img(src=_image_uri(plain), alt='image'), caption)
     marked = overlay(scored.radiograph, light(detector, scored.heatmap))
     return Figure(Img(src=_image_uri(plain), alt='image, true lesion in green'),
-        Img(src=_image_uri(marked), alt='heatmap'), Figcaption(_caption(scored)))
+        Img(src=_image_uri(marked), alt='heatmap'), caption)
 
 # %% ../../nbs/report/02_html.ipynb #38e2098d
 def _image_figures(
@@ -198,8 +213,8 @@ figcaption{font-size:12px;color:#555}
 .warning{color:#a33}'''
 
 # %% ../../nbs/report/02_html.ipynb #085dcdc7
-_about_images = ('The images with the highest scores, then those with the lowest. Left the image, the true lesion '
-    'outlined in green; right the pixels whose heatmap value is above 99 % of the pixels of normal images.')
+_about_images = ('The abnormal images with the highest scores, then those with the lowest, then the normal ones with '
+    'the highest. Left the image, the true lesion outlined in green; right the pixels whose heatmap value is above 99 % of the pixels of normal images.')
 
 # %% ../../nbs/report/02_html.ipynb #7db65845
 def _result_parts(result, detector, cases, images):
@@ -217,7 +232,7 @@ def report(
     cases, # `Cases` that were evaluated
     path, # HTML file, its folder is made if missing
     title:str='Anomaly detection on radiographs', # Of the page
-    images:int=8 # How many of the highest-scoring images are shown for each detector, and half as many of the lowest
+    images:int=8 # How many abnormal images are shown for each detector; half as many missed ones, and normal ones
 )->Path: # The file; `InputError` where it cannot be written, or the results are of other cases
     "One self-contained HTML page: figures, ROC, worklist, images with heatmap and true lesion"
     parts = []
