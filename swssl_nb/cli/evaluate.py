@@ -34,7 +34,7 @@ def _of_scores(args, cases, within):
     "Table, result and cases of scores that somebody else has made"
     from swssl_nb.evaluate.scores import ScoreTable, evaluate_scores
     from swssl_nb.evaluate.subgroups import kinds_of
-    table = ScoreTable(args.scores, args.heatmaps, args.score_column)
+    table = ScoreTable(args.scores, args.heatmaps, args.score_column, stretched=args.heatmaps_stretched)
     parts = kinds_of(cases, args.kinds) if args.kinds else None
     return evaluate_scores(cases, table, strict=args.strict, within=within, subsets=parts), table, cases
 
@@ -105,9 +105,12 @@ def _add_scores(p):
     group = p.add_argument_group('scores of another method')
     group.add_argument('--scores', metavar='CSV', help='in place of --run: path, image_path or id; score or pred_score')
     group.add_argument('--score-column', metavar='NAME', help='column of the scores, where it has another name')
-    group.add_argument('--labels', metavar='CSV', help='their labels (--data, or else the table of scores itself)')
+    group.add_argument('--labels', metavar='CSV',
+        help='their labels, if not with the scores: path or image_path; label or gt_label; may have patient, boxes')
     group.add_argument('--images', metavar='DIR', help='where the images of the labels are (beside the labels)')
     group.add_argument('--heatmaps', metavar='DIR', help='.npy or grey .png of each image, named as the image is')
+    group.add_argument('--heatmaps-stretched', action='store_true',
+        help='images were squeezed to squares for the heatmaps, as anomalib does')
     group.add_argument('--against', metavar='CSV', help='other scores of the same images: the difference is tested')
     group.add_argument('--against-column', metavar='NAME', help='column of those, where it has another name')
 

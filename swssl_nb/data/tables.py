@@ -10,6 +10,7 @@ __all__ = ['patient_names', 'patient_column', 'as_read', 'read_table', 'find_col
 import os, re, warnings, numpy as np, pandas as pd
 from functools import partial
 from pathlib import Path
+from PIL import Image
 from ..core import *
 from .dicom import *
 from .radiograph import *
@@ -231,6 +232,43 @@ def has_images(
     file = find_column(table, _file_columns, path)
     return any(_find_image(folder, name) for name in table[file])
 
+# %% ../../nbs/data/04_tables.ipynb #b166cb8a
+def _grey_mask(path):
+    "Whether each pixel of a mask is lesion: bool, H x W; `InputError` where it cannot be read"
+    try:
+        with Image.open(path) as image: values = np.asarray(image.convert('RGB') if 'A' in image.mode else image)
+    except (OSError, ValueError) as error:
+        raise InputError(f'is no mask that can be read ({type(error).__name__})', path, 'write it again') from None
+    return values.any(2) if values.ndim == 3 else values != 0
+
+# %% ../../nbs/data/04_tables.ipynb #e1415423
+def _read_mask(masks, path, *frame):
+    "The mask of an image, `masks` has its file by the image's path; None where it has none"
+    file = masks.get(path)
+    if file is None: return None
+    mask,shape = _grey_mask(file),read_radiograph(path, *frame).shape
+    if mask.shape == shape: return mask
+    what = f'is {mask.shape[0]} x {mask.shape[1]}, its image {shape[0]} x {shape[1]}'
+    raise InputError(what, file, 'bring the mask to the size of its image')
+
+# %% ../../nbs/data/04_tables.ipynb #be44c512
+def _find_masks(table, find, path):
+    "The mask of each row, None where there is none; a warning where masks are named and not one is there"
+    named = table['mask_path'].notna() if 'mask_path' in table else pd.Series(False, index=table.index)
+    masks = pd.Series(None, index=table.index, dtype=object)
+    masks[named] = [find(file) for file in table.loc[named, 'mask_path']] if named.any() else []
+    if named.any() and masks.isna().all(): warnings.warn(f'{path}: none of its masks is there, they are not used')
+    return masks
+
+# %% ../../nbs/data/04_tables.ipynb #7edc758f
+def _mask_faults(table, rows, masks):
+    "What is wrong with the lesions of each row: text -> bool Series"
+    known = masks.notna().any()
+    named = table['mask_path'].notna() if known else pd.Series(False, index=table.index)
+    boxed = rows.boxes.map(bool) | rows.circles.map(bool)
+    return {'has a mask that is not there': named & masks.isna(),
+        'has a box but no mask, unlike other images': boxed & masks.isna() & known}
+
 # %% ../../nbs/data/04_tables.ipynb #23fbca0e
 def table_cases(
     table:pd.DataFrame, # As `read_table` gives it
@@ -245,13 +283,16 @@ def table_cases(
     folder = path.parent if images is None else images
     find = partial(_find_image, folder) if images is not False else lambda written: written
     rows = _csv_rows(table, find, file, label)
+    masks = _find_masks(table, find if images is not False else lambda written: None, path)
     why = _row_faults(table, rows, file, label)
+    why = why.where(why!='', first_fault(_mask_faults(table, rows, masks)))
     faulty = table[file][why!=''].fillna('a row')
     skipped = [(image, f'{why[i]} (line {i+2} of {path.name})') for i,image in faulty.items()]
     if not strict: refuse_none(rows[why==''], skipped, path, 'mend the table')
     report_skipped(skipped, path, strict)
+    drawn = dict(zip(rows.path[masks.notna()], masks.dropna()))
     return Cases(_join_rows(rows[why=='']), no_image if images is False else read_radiograph,
-        name=name or path.resolve().parent.name, skipped=skipped)
+        partial(_read_mask, drawn) if drawn else None, name=name or path.resolve().parent.name, skipped=skipped)
 
 # %% ../../nbs/data/04_tables.ipynb #1e133809
 def csv_cases(

@@ -215,14 +215,18 @@ def read_heatmap(
 def fit_heatmap(
     heatmap, # float32 H x W
     shape, # Of the image, pixels
-    path # For the error
+    path, # For the error
+    stretched:bool=False # The image was squeezed to a square first: a square heatmap is stretched back
 )->np.ndarray: # float32 of that shape; `InputError` where its sides are in another ratio
     "A heatmap at the image's own size"
     (height,width),(own_height,own_width) = heatmap.shape,shape
     if heatmap.shape == tuple(shape): return heatmap
-    if abs(own_height*width/height - own_width) > max(1, own_width/width):
+    squeezed = stretched and height == width
+    if not squeezed and abs(own_height*width/height - own_width) > max(1, own_width/width):
         what = f'is {height} x {width}, another aspect than the image with {own_height} x {own_width}'
-        raise InputError(what, path, 'bring it to the size of the image')
+        do = 'bring it to the size of the image'
+        if height == width: do += ', or say --heatmaps-stretched (stretched=True) if the image was squeezed to a square'
+        raise InputError(what, path, do)
     batch = from_numpy(heatmap)[None,None]
     return F.interpolate(batch, tuple(shape), mode='bilinear', align_corners=False)[0,0].numpy()
 
@@ -244,13 +248,15 @@ class ScoreTable:
         scores, # CSV or DataFrame: a column of `file_columns`, one of `score_columns`, and `frame` where there is one
         heatmaps=None, # Folder of .npy, grey .png or .tif files, named as the images are
         column:str=None, # Of the scores, where it has another name
-        method:str=None # Name of the method; that of the CSV by default
+        method:str=None, # Name of the method; that of the CSV by default
+        stretched:bool=False # Images were squeezed to squares for the heatmaps, as anomalib does
     ): # `InputError` for a table without scores, a score that is no number, an image twice, or an empty folder
         table,self.path = read_scores(scores)
         self.scores = _numbers(table, _score_column(table, column, self.path), self.path)
         self.images,self.table = _images_of(table, self.path),table
         self.errors,self.seconds = _column(table, 'error', ''),_column(table, 'seconds', np.nan)
         self.heatmaps = None if heatmaps is None else _heatmap_files(heatmaps)
+        self.stretched = stretched
         self.method = method or (self.path.stem if isinstance(self.path, Path) else 'scores')
 
 # %% ../../nbs/evaluate/16_scores.ipynb #bee233e3
@@ -295,7 +301,7 @@ def _scored_row(self:ScoreTable, case, image, row, file):
     if np.isnan(self.scores[row]):
         return Scored(case, case.path, error=str(self.errors[row] or f'its score in {self.path} is empty'))
     scored = Scored(case, case.path, float(self.scores[row]), radiograph=image, seconds=float(self.seconds[row]))
-    if file is not None: scored.heatmap = fit_heatmap(read_heatmap(file), image.shape, file)
+    if file is not None: scored.heatmap = fit_heatmap(read_heatmap(file), image.shape, file, self.stretched)
     return scored
 
 # %% ../../nbs/evaluate/16_scores.ipynb #5b58ca3b
@@ -405,10 +411,11 @@ def evaluate_scores(
     column:str=None, # Of the scores, where it has another name
     method:str=None, # Name of the method; that of the CSV by default
     strict:bool=False, # Stop at the first image without a score
+    stretched:bool=False, # Images were squeezed to squares for the heatmaps, as anomalib does
     **kwargs # Passed to `evaluate`: `subgroups`, `views`, `match_on`, `subsets`, `within`
 )->Result: # `InputError` without both classes, where no score fits an image, or a heatmap does not
     "Figures of scores and heatmaps that somebody else has made"
-    table = scores if isinstance(scores, ScoreTable) else ScoreTable(scores, heatmaps, column, method)
+    table = scores if isinstance(scores, ScoreTable) else ScoreTable(scores, heatmaps, column, method, stretched)
     if cases is None: cases = table.path if isinstance(table.path, Path) else table.table
     if not isinstance(cases, Cases): cases = label_cases(cases, images, strict)
     cases = _with_patients(cases, table)
