@@ -17,8 +17,9 @@ def _check(args):
     if args.scores and args.data and args.labels: raise InputError('--data and --labels', do='name one of them')
     if args.scores: return
     if not args.run or not args.data: raise InputError('nothing to evaluate', do='give --run and --data, or --scores')
-    for name in ('labels', 'heatmaps', 'images'):
-        if getattr(args, name): raise InputError(f'--{name} without --scores', do='name the table of scores')
+    for name in ('labels', 'heatmaps', 'images', 'heatmaps_stretched'):
+        option = f"--{name.replace('_', '-')}"
+        if getattr(args, name): raise InputError(f'{option} without --scores', do='name the table of scores')
 
 # %% ../../nbs/cli/03_evaluate.ipynb #36f0c539
 def _cases(args):

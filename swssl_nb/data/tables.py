@@ -20,6 +20,9 @@ from .cases import *
 _text_columns = '''path file image_path mask_path label abnormal gt_label label_index pair study frame boxes
     rsna_boxes nih_boxes x y y_from_top radius'''.split() # read as they are written: 007 is no 7
 
+# %% ../../nbs/data/04_tables.ipynb #f9b9acf2
+_no_tables = '.json .jsonl .pt .pth .ckpt .pkl .npy .npz .parquet .xlsx'.split()
+
 # %% ../../nbs/data/04_tables.ipynb #e8aa6c9e
 patient_names = ('patient','patientid','subject','subjectid','pair') # the first that there is
 
@@ -60,6 +63,8 @@ def read_table(
     "A CSV as a table; blank lines are passed over"
     path = Path(path)
     if not path.is_file(): raise InputError('no such file', path, 'check the path')
+    if path.suffix.lower() in _no_tables:
+        raise InputError('is no CSV', path, 'write a table with commas between its cells, a row an image')
     try: table = _parse_csv(path, names, text).dropna(how='all')
     except InputError: raise
     except pd.errors.ParserWarning:

@@ -26,7 +26,6 @@ from .protocol import *
 # %% ../../nbs/evaluate/16_scores.ipynb #f58e2ba5
 file_columns = ('path','file','image_path','filename','file_name','image','image_id','id') # the first that there is
 score_columns = ('score','anomaly_score','pred_score','pred_scores')
-_no_tables = '.json .jsonl .pt .pth .ckpt .pkl .npy .npz .parquet .xlsx'.split()
 
 # %% ../../nbs/evaluate/16_scores.ipynb #885efbc7
 def read_scores(
@@ -35,8 +34,6 @@ def read_scores(
     "A table of scores as it is written"
     if isinstance(scores, pd.DataFrame): return as_read(scores), 'the table of scores'
     if Path(scores).is_dir(): raise InputError('is a folder', scores, 'name a CSV')
-    if Path(scores).suffix.lower() in _no_tables:
-        raise InputError('is no CSV', scores, 'write a table with commas between its cells, a row an image')
     return read_table(scores, text=(*file_columns, *score_columns, 'seconds')), Path(scores)
 
 # %% ../../nbs/evaluate/16_scores.ipynb #54dc3fc6
@@ -376,7 +373,7 @@ def _auroc_warnings(result, cases):
     lines = [_no_patients] if names_no_patients(cases) else []
     if result.figures['auroc_ci'][1] < 0.5: lines.append('the whole interval of the AUROC lies below 0.5: '
         'are the scores the other way round? higher must mean more abnormal')
-    if equal > 0.2: lines.append(f'{equal:.0%} of the images have the score of another one: were the scores '
+    if equal > 0.2: lines.append(f'{100*equal:.0f} % of the images have the score of another one: were the scores '
         'rounded, or cut to yes and no?')
     return lines
 
