@@ -7,7 +7,8 @@ __all__ = ['layouts', 'add_command', 'add_running', 'add_layout', 'add_data', 'r
            'one_line', 'make_parser', 'run_command']
 
 # %% ../../nbs/cli/00_arguments.ipynb #7130abd9
-import argparse, os, sys
+import argparse, os, sys, warnings
+from contextlib import contextmanager
 from .. import __version__
 from ..core import InputError
 
@@ -193,6 +194,18 @@ def _call(words, add):
         use_device(args.device)
     return args.command(args)
 
+# %% ../../nbs/cli/00_arguments.ipynb #e162600d
+@contextmanager
+def _plain_warnings():
+    "Warnings in one line, as long as a command runs"
+    as_python = warnings.formatwarning
+    def as_line(message, category, *args, **kwargs):
+        if category is not UserWarning: return as_python(message, category, *args, **kwargs)
+        return f"swssl_nb: {' '.join(str(message).split())}\n"
+    warnings.formatwarning = as_line
+    try: yield
+    finally: warnings.formatwarning = as_python
+
 # %% ../../nbs/cli/00_arguments.ipynb #20063f87
 def run_command(
     words, # Of the command line
@@ -201,7 +214,8 @@ def run_command(
     "Run a command; what the user can mend is one line on stderr"
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     words = [str(word) for word in words]
-    try: return _call(words, add) or 0
+    try:
+        with _plain_warnings(): return _call(words, add) or 0
     except KeyboardInterrupt:
         print('swssl_nb: stopped', file=sys.stderr)
         return 130

@@ -18,8 +18,9 @@ def _check(args):
     if args.scores and args.data and args.labels: raise InputError('--data and --labels', do='name one of them')
     if args.scores: return
     if not args.run or not args.data: raise InputError('nothing to evaluate', do='give --run and --data, or --scores')
-    for name in ('labels', 'heatmaps', 'images'):
-        if getattr(args, name): raise InputError(f'--{name} without --scores', do='name the table of scores')
+    for name in ('labels', 'heatmaps', 'images', 'heatmaps_stretched'):
+        option = f"--{name.replace('_', '-')}"
+        if getattr(args, name): raise InputError(f'{option} without --scores', do='name the table of scores')
 
 # %% ../../nbs/cli/03_evaluate.ipynb #36f0c539
 def _cases(args):
@@ -30,13 +31,13 @@ def _cases(args):
     else: cases = label_cases(args.labels or args.scores, args.images, args.strict)
     return part_of_split(cases, args.split, args.part or 'test') if args.split else cases
 
-# %% ../../nbs/cli/03_evaluate.ipynb #6f4bd3e3
+# %% ../../nbs/cli/03_evaluate.ipynb #033305f0
 def _within(args): return args.within.split(',') if args.within else ()
 
 def _table(args):
     "The scores that somebody else has made"
     from swssl_nb.evaluate.scores import ScoreTable
-    return ScoreTable(args.scores, args.heatmaps, args.score_column)
+    return ScoreTable(args.scores, args.heatmaps, args.score_column, stretched=args.heatmaps_stretched)
 
 def _parts(args, cases):
     "The kinds of abnormal images, where they are asked for"
@@ -190,9 +191,12 @@ def _add_scores(p):
     group = p.add_argument_group('scores of another method')
     group.add_argument('--scores', metavar='CSV', help='in place of --run: path, image_path or id; score or pred_score')
     group.add_argument('--score-column', metavar='NAME', help='column of the scores, where it has another name')
-    group.add_argument('--labels', metavar='CSV', help='their labels (--data, or else the table of scores itself)')
+    group.add_argument('--labels', metavar='CSV',
+        help='their labels, if not with the scores: path or image_path; label or gt_label; may have patient, boxes')
     group.add_argument('--images', metavar='DIR', help='where the images of the labels are (beside the labels)')
     group.add_argument('--heatmaps', metavar='DIR', help='.npy or grey .png of each image, named as the image is')
+    group.add_argument('--heatmaps-stretched', action='store_true',
+        help='images were squeezed to squares for the heatmaps, as anomalib does')
     group.add_argument('--against', metavar='CSV', help='other scores of the same images: the difference is tested')
     group.add_argument('--against-column', metavar='NAME', help='column of those, where it has another name')
 

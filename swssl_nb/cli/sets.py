@@ -15,11 +15,14 @@ _kinds = {'same patient': 'patients', 'same file': 'files', 'near-duplicate': 'n
 
 def _found(table, a, b):
     "How much of each kind the table holds, in a sentence"
+    from swssl_nb.data.cases import names_no_patients
     skipped = table.attrs['skipped']
     between = f'{len(a)} and {len(b)} images' + (f' ({len(skipped)} could not be read)' if skipped else '')
-    if not len(table): return f'nothing is shared by {between}'
+    unnamed = [name for name,cases in (('A', a), ('B', b)) if names_no_patients(cases)]
+    more = f"; patients were not compared: {' and '.join(unnamed)} names none" if unnamed else ''
+    if not len(table): return f'nothing is shared by {between}{more}'
     numbers = [f'{(table.kind == kind).sum()} {words}' for kind,words in _kinds.items()]
-    return f'shared by {between}: {", ".join(numbers)}'
+    return f'shared by {between}: {", ".join(numbers)}{more}'
 
 # %% ../../nbs/cli/05c_sets.ipynb #3fd9d101
 def _shared(a, b, strict):

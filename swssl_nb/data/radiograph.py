@@ -138,6 +138,21 @@ def _walk(folder):
         subfolders[:] = [name for name in subfolders if name!='__MACOSX' and not name.startswith('.')]
         yield from (Path(folder)/name for name in names)
 
+# %% ../../nbs/data/01_radiograph.ipynb #fb86d135
+_mask_folders = ('mask','masks','ground_truth')
+
+def _in_masks(image, root):
+    "Whether an image lies in a folder of masks below `root`"
+    return any(folder.lower() in _mask_folders for folder in image.relative_to(root).parent.parts)
+
+def _without_masks(images, root):
+    "The images that are no masks; a warning counts the others"
+    kept = [image for image in images if not _in_masks(image, root)]
+    if len(kept) < len(images):
+        what = f'{len(images) - len(kept)} files in folders of masks are no images of cases, and passed over'
+        warnings.warn(f'{root}: {what}', stacklevel=3)
+    return kept
+
 # %% ../../nbs/data/01_radiograph.ipynb #c46ced2c
 def find_images(
     path # An image of any ending, or a folder, which is walked to its last subfolder
@@ -150,6 +165,7 @@ def find_images(
     if os.path.isfile(path): return [path]
     files = [file for file in _walk(path) if not is_special(file)]
     images = sorted(file for file in files if is_image(file) or _begins_as_dicom(file))
+    images = _without_masks(images, path)
     if images: return images
     do = 'give a folder with DICOM (.dcm), PNG, TIFF, JPEG or PGM files'
     raise InputError('no images in this folder', path, do)

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import from_numpy
 from ..core import *
 from ..data.radiograph import *
-from ..data.cases import Cases
+from ..data.cases import Cases, names_no_patients, skipped_text
 from ..data.tables import *
 from ..data.cache import read_ahead
 from ..models.detector import Scored
@@ -32,7 +32,7 @@ def read_scores(
     scores # CSV or DataFrame, with a column of `file_columns`
 )->tuple: # DataFrame, and the name of the table for errors; `InputError` where it is no table
     "A table of scores as it is written"
-    if isinstance(scores, pd.DataFrame): return scores.reset_index(drop=True), 'the table of scores'
+    if isinstance(scores, pd.DataFrame): return as_read(scores), 'the table of scores'
     if Path(scores).is_dir(): raise InputError('is a folder', scores, 'name a CSV')
     return read_table(scores, text=(*file_columns, *score_columns, 'seconds')), Path(scores)
 
@@ -60,7 +60,9 @@ def _numbers(table, column, path):
     bad = [row for row,number in zip(table.index, found) if number is None]
     if not bad: return np.array(found, dtype=float)
     what = f'has a {column} that is no number in line {bad[0] + 2}: {table[column][bad[0]]!r}'
-    raise InputError(what, path, 'mend it, or leave the cell empty where an image has no score')
+    do = 'mend it, or leave the cell empty where an image has no score'
+    if 'tensor' in str(table[column][bad[0]]): do = 'write `float(score)`, which keeps all digits'
+    raise InputError(what, path, do)
 
 # %% ../../nbs/evaluate/16_scores.ipynb #45505bb8
 def _column(table, name, default):
@@ -103,12 +105,26 @@ def _place_below(paths):
     shared = len(os.path.commonprefix(folders))
     return ['/'.join(part[shared:]) for part in parts]
 
+# %% ../../nbs/evaluate/16_scores.ipynb #bdc619b8
+def _with_slashes(path): return str(path).replace('\\', '/')
+
+def _ends(paths, depth):
+    "The last `depth` parts of each path, without the ending; of a shorter path all"
+    return ['/'.join(_without_ending(path).split('/')[-depth:]) for path in paths]
+
 # %% ../../nbs/evaluate/16_scores.ipynb #cb8f091d
-def _ways_to_name(paths):
+def _ways_to_name(paths, deepest):
     "Ways to name the images of a table, each a list of N names"
+    paths = [_with_slashes(path) for path in paths]
     places = [_without_ending(place) for place in _place_below(paths)]
-    return [[os.path.abspath(path) for path in paths], places, [place.replace('/', '_') for place in places],
-        [_without_ending(Path(path).name) for path in paths]]
+    ends = [_ends(paths, depth) for depth in range(deepest, 1, -1)]
+    return [[os.path.abspath(path) for path in paths], *ends, places, [place.replace('/', '_') for place in places],
+        _ends(paths, 1)]
+
+# %% ../../nbs/evaluate/16_scores.ipynb #225c0df6
+def _depth(*tables):
+    "Parts of the longest path of these tables"
+    return max((_with_slashes(path).count('/') + 1 for paths in tables for path in paths), default=1)
 
 # %% ../../nbs/evaluate/16_scores.ipynb #a71ac0f4
 def _split_frames(*tables):
@@ -116,21 +132,48 @@ def _split_frames(*tables):
     count = all(any(frame is not None for _,frame in table) for table in tables)
     return [([path for path,_ in table], [frame if count else None for _,frame in table]) for table in tables]
 
+# %% ../../nbs/evaluate/16_scores.ipynb #c8fb891b
+def _double(images, others):
+    "Two rows of `images` with one name that is among the `others`, and its row there; None where no name is double"
+    rows,seen = {other: row for row,other in enumerate(others)},{}
+    for row,image in enumerate(images):
+        if image in rows and image in seen: return seen[image],row,rows[image]
+        seen[image] = row
+
+# %% ../../nbs/evaluate/16_scores.ipynb #66c6cdb5
+def _named(paths, names):
+    "Both tables named in each of the ways: (names N, names K), with their frames"
+    (paths,frames),(names,other_frames) = _split_frames(paths, names)
+    deepest = _depth(paths, names)
+    for images,others in zip(_ways_to_name(paths, deepest), _ways_to_name(names, deepest)):
+        yield list(zip(images, frames)),list(zip(others, other_frames))
+
 # %% ../../nbs/evaluate/16_scores.ipynb #810400d9
 def match_images(
     paths, # N paths of images, with the frame of each: (path, frame or None)
     names # K paths or names of the same or other images, the same way
 )->list: # of N: the number of its name, None where it has none
     "Which name belongs to which image; all None where nothing tells them apart"
-    (paths,frames),(names,other_frames) = _split_frames(paths, names)
     best = [None]*len(paths)
-    for images,others in zip(_ways_to_name(paths), _ways_to_name(names)):
-        images,others = list(zip(images, frames)),list(zip(others, other_frames))
-        if len(set(images)) < len(images) or len(set(others)) < len(others): continue
+    for images,others in _named(paths, names):
+        if _double(images, others) or _double(others, images): continue
         rows = {other: row for row,other in enumerate(others)}
         found = [rows.get(image) for image in images]
         if found.count(None) < best.count(None): best = found
     return best
+
+# %% ../../nbs/evaluate/16_scores.ipynb #565b0b11
+def _shown(path, frame): return path if frame is None else f'{path} frame {frame}'
+
+def _which_two(paths, names):
+    "Which two of the one table a name of the other could be, in words; '' where no name is of two"
+    for images,others in _named(paths, names):
+        for ours,theirs,tables in ((images, others, (paths, names)), (others, images, (names, paths))):
+            double = _double(ours, theirs)
+            if not double: continue
+            first,second,other = _shown(*tables[0][double[0]]),_shown(*tables[0][double[1]]),tables[1][double[2]]
+            return f'{_shown(*other)} could be {first} or {second}'
+    return ''
 
 # %% ../../nbs/evaluate/16_scores.ipynb #b4fb472e
 def _read_grey(path):
@@ -169,14 +212,18 @@ def read_heatmap(
 def fit_heatmap(
     heatmap, # float32 H x W
     shape, # Of the image, pixels
-    path # For the error
+    path, # For the error
+    stretched:bool=False # The image was squeezed to a square first: a square heatmap is stretched back
 )->np.ndarray: # float32 of that shape; `InputError` where its sides are in another ratio
     "A heatmap at the image's own size"
     (height,width),(own_height,own_width) = heatmap.shape,shape
     if heatmap.shape == tuple(shape): return heatmap
-    if abs(own_height*width/height - own_width) > max(1, own_width/width):
+    squeezed = stretched and height == width
+    if not squeezed and abs(own_height*width/height - own_width) > max(1, own_width/width):
         what = f'is {height} x {width}, another aspect than the image with {own_height} x {own_width}'
-        raise InputError(what, path, 'bring it to the size of the image')
+        do = 'bring it to the size of the image'
+        if height == width: do += ', or say --heatmaps-stretched (stretched=True) if the image was squeezed to a square'
+        raise InputError(what, path, do)
     batch = from_numpy(heatmap)[None,None]
     return F.interpolate(batch, tuple(shape), mode='bilinear', align_corners=False)[0,0].numpy()
 
@@ -198,13 +245,15 @@ class ScoreTable:
         scores, # CSV or DataFrame: a column of `file_columns`, one of `score_columns`, and `frame` where there is one
         heatmaps=None, # Folder of .npy, grey .png or .tif files, named as the images are
         column:str=None, # Of the scores, where it has another name
-        method:str=None # Name of the method; that of the CSV by default
+        method:str=None, # Name of the method; that of the CSV by default
+        stretched:bool=False # Images were squeezed to squares for the heatmaps, as anomalib does
     ): # `InputError` for a table without scores, a score that is no number, an image twice, or an empty folder
         table,self.path = read_scores(scores)
         self.scores = _numbers(table, _score_column(table, column, self.path), self.path)
-        self.images = _images_of(table, self.path)
+        self.images,self.table = _images_of(table, self.path),table
         self.errors,self.seconds = _column(table, 'error', ''),_column(table, 'seconds', np.nan)
         self.heatmaps = None if heatmaps is None else _heatmap_files(heatmaps)
+        self.stretched = stretched
         self.method = method or (self.path.stem if isinstance(self.path, Path) else 'scores')
 
 # %% ../../nbs/evaluate/16_scores.ipynb #bee233e3
@@ -222,17 +271,21 @@ def rows_of(self:ScoreTable,
     rows = match_images([(case.path, case.frame) for case in cases], self.images)
     if rows.count(None) < len(rows): return rows
     theirs,ours = _three(name for name,_ in self.images),_three(case.path for case in cases)
-    raise InputError(f'no score fits an image: it names {theirs}; the labels name {ours}', self.path,
+    two = _which_two([(case.path, case.frame) for case in cases], self.images)
+    raise InputError(f'no score fits an image: {two or f"it names {theirs}; the labels name {ours}"}', self.path,
         'name the images in both the same way, no two of them alike')
 
 # %% ../../nbs/evaluate/16_scores.ipynb #f82364b2
 @patch
 def _maps_of(self:ScoreTable, cases):
     "The heatmap file of each case; `InputError` where one has none"
-    files = match_images([(case.path, None) for case in cases], [(str(file), None) for file in self.heatmaps])
+    images,maps = [(case.path, None) for case in cases],[(str(file), None) for file in self.heatmaps]
+    files = match_images(images, maps)
     if files.count(None) == 0: return [self.heatmaps[file] for file in files]
     first = cases[files.index(None)].path
-    what = f'no heatmap among {_three(file.name for file in self.heatmaps)}; {files.count(None)} images have none'
+    two = files.count(None) == len(files) and _which_two(images, maps)
+    two = two or f'no heatmap among {_three(file.name for file in self.heatmaps)}'
+    what = f'{two}; {files.count(None)} images have none'
     raise InputError(what, first, 'give each image one that is named as it is')
 
 # %% ../../nbs/evaluate/16_scores.ipynb #a0c549e5
@@ -245,7 +298,7 @@ def _scored_row(self:ScoreTable, case, image, row, file):
     if np.isnan(self.scores[row]):
         return Scored(case, case.path, error=str(self.errors[row] or f'its score in {self.path} is empty'))
     scored = Scored(case, case.path, float(self.scores[row]), radiograph=image, seconds=float(self.seconds[row]))
-    if file is not None: scored.heatmap = fit_heatmap(read_heatmap(file), image.shape, file)
+    if file is not None: scored.heatmap = fit_heatmap(read_heatmap(file), image.shape, file, self.stretched)
     return scored
 
 # %% ../../nbs/evaluate/16_scores.ipynb #5b58ca3b
@@ -274,52 +327,98 @@ def _with_found(table, path, folder):
     "The table with the images as they are found below a folder; those that are not there keep their names"
     file = find_column(table, file_columns, path)
     images,names = find_images(folder),list(dict.fromkeys(table[file].dropna()))
-    rows = match_images([(name, None) for name in names], [(str(image), None) for image in images])
+    pairs = [(name, None) for name in names],[(str(image), None) for image in images]
+    rows = match_images(*pairs)
+    two = _which_two(*pairs) if rows.count(None) == len(rows) else ''
+    if two: raise InputError(f'names no image for certain: {two}', path, 'write more of the paths')
     found = {name: str(images[row].resolve()) for name,row in zip(names, rows) if row is not None}
     return table.assign(**{file: [found.get(name, name) for name in table[file]]})
 
+# %% ../../nbs/evaluate/16_scores.ipynb #dd136c89
+def _read_labels(labels):
+    "The table of labels, and its path for errors"
+    if isinstance(labels, pd.DataFrame): return as_read(labels),Path('the table of labels')
+    path = Path(labels)/'labels.csv' if Path(labels).is_dir() else Path(labels)
+    return read_table(path),path
+
 # %% ../../nbs/evaluate/16_scores.ipynb #807a3867
 def label_cases(
-    labels, # CSV, or a folder with a `labels.csv`, as `csv_cases` takes it
+    labels, # CSV, or a folder with a `labels.csv`, as `csv_cases` takes it; or a DataFrame with the same columns
     images=None, # Folder of the images; None: beside the CSV, if any is there
     strict:bool=False # Stop at the first row that must be skipped
 )->Cases: # Without images where none is there; `InputError` where a column is missing
     "The labels of a CSV as `Cases`"
-    path = Path(labels)/'labels.csv' if Path(labels).is_dir() else Path(labels)
-    table = read_table(path)
+    table,path = _read_labels(labels)
     if images is None and not has_images(table, path, path.parent): images = False
     if images: table = _with_found(table, path, images)
     return table_cases(table, path, images, strict=strict)
 
+# %% ../../nbs/evaluate/16_scores.ipynb #84f9c168
+def _with_patients(cases, table):
+    "The cases with the patients of the table of scores, where the labels name none"
+    column = patient_column(table.table)
+    if column is None or not names_no_patients(cases): return cases
+    patients = [None if row is None else table.table[column][row] for row in table.rows_of(list(cases))]
+    known = pd.Series(patients, index=cases.table.index, dtype=object)
+    named = cases.table.assign(patient=known.where(known.notna(), cases.table.patient))
+    return Cases(named, cases.reader, cases.masker, cases.name, cases.skipped)
+
+# %% ../../nbs/evaluate/16_scores.ipynb #6cec3167
+_no_patients = 'no patient column: each image counts as a patient of its own, so the interval may be too narrow'
+
+def _auroc_warnings(result, cases):
+    "Patients that nobody names, scores the other way round, and scores that are equal"
+    scores = result.table.score[result.table.error.isna()]
+    equal = scores.duplicated(keep=False).mean()
+    lines = [_no_patients] if names_no_patients(cases) else []
+    if result.figures['auroc_ci'][1] < 0.5: lines.append('the whole interval of the AUROC lies below 0.5: '
+        'are the scores the other way round? higher must mean more abnormal')
+    if equal > 0.2: lines.append(f'{100*equal:.0f} % of the images have the score of another one: were the scores '
+        'rounded, or cut to yes and no?')
+    return lines
+
+# %% ../../nbs/evaluate/16_scores.ipynb #2f8b400a
+def _heatmap_warnings(result, table, cases):
+    "Heatmaps without lesions to compare with, and boxes in the place of lesions"
+    if not table.heatmaps: return []
+    found = result.figures['localisation']
+    if found is None: return ['the heatmaps were not used: the labels have neither boxes nor masks of lesions']
+    if not found['pixel'] or cases.masker is not None or not cases.table.boxes.map(len).any(): return []
+    return ['only boxes are known: the pixel figures count all of a box as lesion']
+
 # %% ../../nbs/evaluate/16_scores.ipynb #7ba2dcad
-def _score_warnings(table, cases):
+def _score_warnings(result, table, cases):
     "What a reader must know of scores that are not ours"
-    known = list(cases[cases.labels >= 0])
-    rows,lines = set(table.rows_of(known)),[]
+    rows = set(table.rows_of(list(cases[cases.labels >= 0])))
+    lines = _auroc_warnings(result, cases) + _heatmap_warnings(result, table, cases)
+    skipped = [(one['path'], one['error']) for one in result.figures['skipped']]
+    skipped = [one for one in skipped if one not in cases.skipped] # of those there was a warning
+    if skipped: lines.append(f'{len(skipped)} images skipped: {skipped_text(skipped)}')
     others = [image for row,(image,_) in enumerate(table.images) if row not in rows]
     if others: lines.append(f'{len(others)} of {len(table.images)} scores are of no labelled image: {_three(others)}')
     if cases.reader is no_image: lines.append('no image is at hand, so confounders are only those of the labels')
     return lines
 
-# %% ../../nbs/evaluate/16_scores.ipynb #e0954415
+# %% ../../nbs/evaluate/16_scores.ipynb #9227a67d
 def evaluate_scores(
-    cases, # `Cases`; a CSV of labels, as `label_cases` takes it; None: the labels are in the CSV of scores
+    cases, # `Cases`; CSV or DataFrame of labels, as `label_cases` takes it; None: the labels stand with the scores
     scores, # `ScoreTable` or what acts as one, or a CSV or DataFrame as it takes them
     heatmaps=None, # Folder of heatmaps, as `ScoreTable` takes it
-    images=None, # Folder of the images, where the labels are a CSV
+    images=None, # Folder of the images, where the labels are a table
     column:str=None, # Of the scores, where it has another name
     method:str=None, # Name of the method; that of the CSV by default
     strict:bool=False, # Stop at the first image without a score
+    stretched:bool=False, # Images were squeezed to squares for the heatmaps, as anomalib does
     **kwargs # Passed to `evaluate`: `subgroups`, `views`, `match_on`, `subsets`, `within`
 )->Result: # `InputError` without both classes, where no score fits an image, or a heatmap does not
     "Figures of scores and heatmaps that somebody else has made"
     is_table = isinstance(scores, (str, Path, pd.DataFrame))
-    table = ScoreTable(scores, heatmaps, column, method) if is_table else scores
-    if cases is None and not isinstance(table.path, Path):
-        raise InputError('scores without labels', do='give `Cases`, or a CSV of labels')
-    if not isinstance(cases, Cases): cases = label_cases(table.path if cases is None else cases, images, strict)
+    table = ScoreTable(scores, heatmaps, column, method, stretched) if is_table else scores
+    if cases is None: cases = table.path if isinstance(table.path, Path) else table.table
+    if not isinstance(cases, Cases): cases = label_cases(cases, images, strict)
+    cases = _with_patients(cases, table)
     if table.heatmaps and cases.reader is no_image:
         raise InputError('heatmaps without their images', table.path, 'name the folder of the images')
     result = evaluate(table, cases, table.heatmaps is not None, strict, progress=False, **kwargs)
-    result.figures['warnings'] += _score_warnings(table, cases)
+    result.figures['warnings'] += _score_warnings(result, table, cases)
     return result
