@@ -380,7 +380,9 @@ class SaladBatch:
     @cached_property
     def places(self): # float32 B x Q x Q, see `place_distances`
         parts = self.detector.net.parts(self.maps)
-        return place_distances(parts, self.detector.unit_places, self.detector.scorer)
+        tracing = torch.jit.is_tracing() # a graph knows plain tensors alone
+        slots = self.detector.places if tracing else self.detector.unit_places
+        return place_distances(parts, slots, self.detector.scorer)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #e15f9272
 class SaladHeatmap:
