@@ -131,7 +131,8 @@ def _parse_lesions(table):
 
 # %% ../../nbs/data/04_tables.ipynb #9c79ec63
 part_of = dict(train='train', valid='valid', val='valid', validation='valid', test='test')
-_fact_names = dict(laterality=('laterality','side'), finding=('finding','nih_labels'), study=('study',), view=('view',), age=('age',), sex=('sex',))
+_fact_names = dict(laterality=('laterality','side'), finding=('finding','nih_labels'),
+    study=('study',), view=('view',), age=('age',), sex=('sex',))
 _file_columns,_label_columns = ('path','file','image_path'),('label','abnormal','gt_label','label_index')
 _taken = {*case_columns, *_text_columns, *dir(Case), 'side', 'nih_labels', 'reader', 'masker', 'self'}
 
