@@ -214,7 +214,8 @@ figcaption{font-size:12px;color:#555}
 
 # %% ../../nbs/report/02_html.ipynb #085dcdc7
 _about_images = ('The abnormal images with the highest scores, then those with the lowest, then the normal ones with '
-    'the highest. Left the image, the true lesion outlined in green; right the pixels whose heatmap value is above 99 % of the pixels of normal images.')
+    'the highest. Left the image, the true lesion outlined in green; right the pixels whose heatmap value is above '
+    '99 % of the pixels of normal images.')
 
 # %% ../../nbs/report/02_html.ipynb #7db65845
 def _result_parts(result, detector, cases, images):
