@@ -10,7 +10,7 @@ import pandas as pd
 from pathlib import Path
 from PIL import Image
 from ..core import *
-from .cases import Case, Cases
+from .cases import Cases
 from .public import rsna
 from .tables import read_table
 

@@ -18,7 +18,6 @@ from PIL import Image
 from .. import __version__
 from ..core import InputError, read_json, written_whole
 from ..data.cases import Cases, label_names
-from ..models.detector import one_case
 from ..evaluate.calibrate import Sample
 from ..evaluate.protocol import evaluate
 from ..evaluate.worklist import *
