@@ -34,10 +34,11 @@ def _cases(args):
 # %% ../../nbs/cli/03_evaluate.ipynb #033305f0
 def _within(args): return args.within.split(',') if args.within else ()
 
-def _table(args):
-    "The scores that somebody else has made"
-    from swssl_nb.evaluate.scores import ScoreTable
-    return ScoreTable(args.scores, args.heatmaps, args.score_column, stretched=args.heatmaps_stretched)
+def _table(args, cases):
+    "The scores that somebody else has made, and the cases with the patients that either names"
+    from swssl_nb.evaluate.scores import ScoreTable, with_patients
+    table = ScoreTable(args.scores, args.heatmaps, args.score_column, stretched=args.heatmaps_stretched)
+    return table, with_patients(cases, table)
 
 def _parts(args, cases):
     "The kinds of abnormal images, where they are asked for"
@@ -66,7 +67,9 @@ def _evaluated(args):
     from swssl_nb.evaluate.records import evaluate_run
     from swssl_nb.evaluate.scores import evaluate_scores
     cases, how = _cases(args), dict(strict=args.strict, within=_within(args))
-    if args.scores: return evaluate_scores(cases, _table(args), subsets=_parts(args, cases), **how), cases
+    if args.scores:
+        table, cases = _table(args, cases)
+        return evaluate_scores(cases, table, subsets=_parts(args, cases), **how), cases
     result, _, cases = evaluate_run(args.run, cases, args.device, args.kinds, **how)
     return result, cases
 
@@ -145,7 +148,8 @@ def _page_of_scores(args, cases):
     from swssl_nb.report.page import judged_entries
     _refuse_options(args, ['view', 'view_table'], 'with --scores', 'leave it out')
     def judge(table, cases, **kwargs): return evaluate_scores(cases, table, **kwargs)
-    return judged_entries(_table(args), cases, judge=judge, strict=args.strict, within=_within(args),
+    table, cases = _table(args, cases)
+    return judged_entries(table, cases, judge=judge, strict=args.strict, within=_within(args),
         subsets=_parts(args, cases)), cases
 
 # %% ../../nbs/cli/03_evaluate.ipynb #0a108d04
@@ -167,7 +171,7 @@ def report(args):
     from swssl_nb.report.targets import check_target
     target = check_target(args.out)
     page = _page(args)
-    of = f'run {Path(args.run).resolve().name}' if args.run else page.detector.method
+    of = f'run {Path(args.run).resolve().name}' if args.run else page.detector.name
     print(write_page(page, target, f'Worklist: {len(page.entries)} images, {of}', args.run))
 
 # %% ../../nbs/cli/03_evaluate.ipynb #ae5ec8b9

@@ -70,7 +70,7 @@ def evaluate(
     copies = [blind(case) for case in cases[cases.labels >= 0]]
     scored = detector.stream(copies, heatmaps=localise, radiographs=True, strict=strict, progress=progress)
     threshold = None if detector.calibration is None else detector.calibration.threshold
-    result = result_of(detector.method, cases, scored, localise, strict, subgroups, views, match_on, subsets,
+    result = result_of(detector.name, cases, scored, localise, strict, subgroups, views, match_on, subsets,
         threshold, within, like=like)
     if len(checkpoints): result.figures['optimism']['checkpoint'] = optimism(list(checkpoints), valid, cases)
     return result

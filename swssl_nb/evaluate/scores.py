@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['file_columns', 'score_columns', 'read_scores', 'match_images', 'read_heatmap', 'fit_heatmap', 'ScoreTable',
-           'label_cases', 'evaluate_scores']
+           'label_cases', 'with_patients', 'evaluate_scores']
 
 # %% ../../nbs/evaluate/16_scores.ipynb #dfad447b
 import os
@@ -254,7 +254,7 @@ class ScoreTable:
         self.errors,self.seconds = _column(table, 'error', ''),_column(table, 'seconds', np.nan)
         self.heatmaps = None if heatmaps is None else _heatmap_files(heatmaps)
         self.stretched = stretched
-        self.method = method or (self.path.stem if isinstance(self.path, Path) else 'scores')
+        self.name = method or (self.path.stem if isinstance(self.path, Path) else 'scores')
 
 # %% ../../nbs/evaluate/16_scores.ipynb #bee233e3
 def _three(names):
@@ -354,7 +354,10 @@ def label_cases(
     return table_cases(table, path, images, strict=strict)
 
 # %% ../../nbs/evaluate/16_scores.ipynb #84f9c168
-def _with_patients(cases, table):
+def with_patients(
+    cases, # `Cases`, whose labels may name no patients
+    table # `ScoreTable`
+)->Cases: # The same where it names none either, or the labels name them
     "The cases with the patients of the table of scores, where the labels name none"
     column = patient_column(table.table)
     if column is None or not names_no_patients(cases): return cases
@@ -364,7 +367,7 @@ def _with_patients(cases, table):
     return Cases(named, cases.reader, cases.masker, cases.name, cases.skipped)
 
 # %% ../../nbs/evaluate/16_scores.ipynb #6cec3167
-_no_patients = 'no patient column: each image counts as a patient of its own, so the interval may be too narrow'
+_no_patients = 'no patient is named: each image counts as a patient of its own, so the interval may be too narrow'
 
 def _auroc_warnings(result, cases):
     "Patients that nobody names, scores the other way round, and scores that are equal"
@@ -416,7 +419,7 @@ def evaluate_scores(
     table = ScoreTable(scores, heatmaps, column, method, stretched) if is_table else scores
     if cases is None: cases = table.path if isinstance(table.path, Path) else table.table
     if not isinstance(cases, Cases): cases = label_cases(cases, images, strict)
-    cases = _with_patients(cases, table)
+    cases = with_patients(cases, table)
     if table.heatmaps and cases.reader is no_image:
         raise InputError('heatmaps without their images', table.path, 'name the folder of the images')
     result = evaluate(table, cases, table.heatmaps is not None, strict, progress=False, **kwargs)

@@ -181,6 +181,13 @@ def _within_column(table, column):
     return found | dict(pairs=sum(found['pairs'].values()), groups=each,
         confounders={name: _within_confounder(table, name, groups) for name in confounders})
 
+# %% ../../nbs/evaluate/07_subgroups.ipynb #f9d1c350
+def _has_two_groups(table, column):
+    "Whether at least two groups of a column have normal and abnormal images"
+    if column not in table: return False
+    pairs = _pairs_of_group(table.label.to_numpy(), groups_of(column, table[column]).to_numpy())
+    return sum(n > 0 for n in pairs.values()) > 1
+
 # %% ../../nbs/evaluate/07_subgroups.ipynb #52ca1e21
 def within_figures(
     table:pd.DataFrame, # Scored images: label, score, patient, these columns and the confounders
@@ -188,9 +195,8 @@ def within_figures(
 )->dict: # column -> auroc, auroc_ci, auroc_ci_how, pairs, groups (as of `subgroup_figures`, with pairs), confounders
     "The AUROC within the groups of each column; `view` unasked where two of its groups have both labels"
     asked = [name for name in dict.fromkeys(columns) if name in table]
-    found = {name: _within_column(table, name) for name in dict.fromkeys(['view', *asked]) if name in table}
-    def is_told(name): return name in asked or sum(group['pairs'] > 0 for group in found[name]['groups'].values()) > 1
-    return {name: figures for name,figures in found.items() if is_told(name)}
+    told = asked if 'view' in asked or not _has_two_groups(table, 'view') else ['view', *asked]
+    return {name: _within_column(table, name) for name in told}
 
 # %% ../../nbs/evaluate/07_subgroups.ipynb #d858c03c
 def check_within(

@@ -58,6 +58,7 @@ def one_case(
 class Detector:
     "A fitted method. A subclass gives `method`, `maps`, `state` and `from_state`"
     method = None # Name, in `detector.json`
+    recipe = None # Name of the recipe that it was made by, where there was one
     kinds = {} # Method -> class of every subclass
 
     def __init__(self,
@@ -68,6 +69,12 @@ class Detector:
 
     def __init_subclass__(cls): Detector.kinds[cls.method] = cls
     def __repr__(self): return f'{type(self).__name__}({self.preprocess.settings()})'
+
+# %% ../../nbs/models/06_detector.ipynb #c1407ea1
+@patch(as_prop=True)
+def name(self:Detector)->str: # As in tables and on pages
+    "The recipe by which the detector was made, or its method where there was none"
+    return self.recipe or self.method
 
 # %% ../../nbs/models/06_detector.ipynb #8a079ea2
 @patch
@@ -420,7 +427,7 @@ def _description(self:Detector, mark):
         calibration = self.calibration.settings()
         arrays = {**arrays, **self.calibration.arrays()}
     meta = dict(format=run_format, version=__version__, mark=mark, method=self.method,
-        preprocess=self.preprocess.settings(), settings=settings, calibration=calibration)
+        recipe=self.recipe, preprocess=self.preprocess.settings(), settings=settings, calibration=calibration)
     return meta,arrays
 
 # %% ../../nbs/models/06_detector.ipynb #cell-033
@@ -456,6 +463,7 @@ def _made_from(kind, meta, arrays, reference):
     meta,arrays = migrate(meta, arrays)
     detector = kind.from_state(meta['settings'], arrays, Preprocess(**meta['preprocess']))
     if meta['calibration'] is not None: detector.set_calibration(meta['calibration'], reference)
+    detector.recipe = meta.get('recipe') # runs of before do not say
     return detector
 
 # %% ../../nbs/models/06_detector.ipynb #9d63afde
@@ -512,4 +520,6 @@ def detector(self:Learner,
 )->Detector:
     "The detector that the trained model makes of its training images"
     self.model.eval()
-    with torch.inference_mode(): return self.model.to_detector(self.images, **kwargs)
+    with torch.inference_mode(): detector = self.model.to_detector(self.images, **kwargs)
+    detector.recipe = getattr(self, 'recipe', None)
+    return detector

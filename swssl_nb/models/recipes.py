@@ -238,7 +238,9 @@ def train(self:Recipe,
     **kwargs # Passed to the training, as `cbs`
 ): # fastai `Learner`, trained
     "A learner by this recipe, trained"
-    return _of_method('train_{}', self)(self, cases, valid, seed=seed, strict=strict, **kwargs)
+    learn = _of_method('train_{}', self)(self, cases, valid, seed=seed, strict=strict, **kwargs)
+    learn.recipe = self.name # which the detector takes on
+    return learn
 
 # %% ../../nbs/models/13_recipes.ipynb #aceaccab
 recipes = {} # name -> `Recipe`

@@ -164,6 +164,12 @@ class SwsslDetector(Detector):
     @cached_property
     def fast(self): return engine(self.encoder, example_shape(self.grid, self.features))
 
+    @property
+    def name(self):
+        "The recipe; of parts put together by hand, whether a lesion head is among them"
+        lesion = any(isinstance(scorer, LesionScore) for scorer in self.scorers)
+        return self.recipe or f"swssl{'+lesion' if lesion else ''}"
+
 # %% ../../nbs/models/10_swssl.ipynb #bfda25cd
 @patch(as_prop=True)
 def memory(self:SwsslDetector): # `WindowMemory`, or None

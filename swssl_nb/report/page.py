@@ -240,7 +240,7 @@ def _facts(page, run):
     rows = [row for row,_ in page.entries]
     skipped,flagged = sum(row['score'] is None for row in rows),sum(bool(row['flag']) for row in rows)
     facts = dict(Images=f'{len(rows)}, {flagged} flagged, {skipped} without a score') | _run_facts(run)
-    facts |= dict(Method=f'{page.detector.method}, swssl_nb {__version__}', Date=datetime.date.today().isoformat())
+    facts |= dict(Method=f'{page.detector.name}, swssl_nb {__version__}', Date=datetime.date.today().isoformat())
     calibration = page.detector.calibration
     if calibration is None: return facts | dict(Threshold='Not calibrated: nothing is flagged.')
     return facts | dict(Threshold=repr(calibration).removeprefix('threshold '), Drift=_drift_text(page))
