@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from ..core import InputError, peak_memory, read_json, write_json
 from ..data.cases import refuse_shared_patients
+from ..data.dicom import dicom_modality
 from ..evaluate.calibrate import conformal_rank
 from .card import versions, write_card
 from .targets import writable_folder
@@ -101,6 +102,12 @@ def _history(recorder):
     "The values of each epoch of fastai's recorder, as plain numbers"
     return [[None if value is None else float(value) for value in epoch] for epoch in recorder.values]
 
+# %% ../../nbs/report/05_runs.ipynb #95eea565
+def _modality(paths):
+    "The modality that most of the first 50 files state; '' where most say none, or are no file"
+    stated = [dicom_modality(path) if Path(path).is_file() else '' for path in paths[:50]]
+    return max(sorted(set(stated)), key=stated.count, default='')
+
 # %% ../../nbs/report/05_runs.ipynb #4bd3c229
 def training_facts(
     learn, # `Learner`
@@ -111,9 +118,10 @@ def training_facts(
     "How a training went"
     skipped = [dict(path=path, error=why) for path,why in [*skipped, *learn.images.skipped]]
     kept = learn.keep_best.epoch_kept if hasattr(learn, 'keep_best') else None
+    modality = _modality(learn.images.cases.table.path)
     return dict(minutes=minutes, peak_memory_gb=peak_memory()/1e9, images=len(learn.images), skipped=skipped,
         metrics=list(learn.recorder.metric_names[1:-1]), epochs=_history(learn.recorder), epoch_kept=kept,
-        settings=settings, versions=versions())
+        settings=settings, modality=modality, versions=versions())
 
 # %% ../../nbs/report/05_runs.ipynb #faa5f4b7
 def _save_run(run, detector, record, facts, overwrite):
