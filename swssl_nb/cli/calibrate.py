@@ -7,7 +7,7 @@ __all__ = ['calibrate', 'add_calibrate']
 
 # %% ../../nbs/cli/05a_calibrate.ipynb #d9b291e9
 import sys
-from .arguments import add_command, add_layout, add_running, read_cases
+from .arguments import add_command, add_layout, add_running, add_view, cases_of_views, read_cases
 
 # %% ../../nbs/cli/05a_calibrate.ipynb #c30f2abe
 def _summary(before, now):
@@ -25,7 +25,7 @@ def calibrate(args):
     from swssl_nb.report.runs import calibrate_run, check_run
     out = args.out or args.run
     check_run(out, args.overwrite)
-    cases = read_cases(args.layout, args.data, args.strict)
+    cases = cases_of_views(read_cases(args.layout, args.data, args.strict), args.view)
     before, detector = calibrate_run(args.run, cases, out, args.false_positive_rate, args.overwrite, args.device,
         args.strict)
     for path,why in cases.skipped: print(f'skipped: {path}: {why}', file=sys.stderr)
@@ -42,6 +42,7 @@ def add_calibrate(
     p.add_argument('run', metavar='RUN', help='run folder, as train wrote it')
     p.add_argument('data', metavar='FOLDER', help='normal images that the run has not learned from')
     add_layout(p)
+    add_view(p)
     p.add_argument('--false-positive-rate', type=float, metavar='SHARE',
         help='of normal images that may be flagged (that of the run)')
     p.add_argument('--out', metavar='RUN2', help='run folder to write (RUN itself, with --overwrite)')

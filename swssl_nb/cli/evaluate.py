@@ -167,10 +167,11 @@ def _page(args):
 def report(args):
     "Write the worklist of a run on a folder of images as an HTML page, with the figures where there are labels"
     from pathlib import Path
-    from swssl_nb.report.page import write_page
+    from swssl_nb.report.page import drift_text, write_page
     from swssl_nb.report.targets import check_target
     target = check_target(args.out)
     page = _page(args)
+    if page.detector.calibration is not None: print(drift_text(page), flush=True)
     of = f'run {Path(args.run).resolve().name}' if args.run else page.detector.name
     print(write_page(page, target, f'Worklist: {len(page.entries)} images, {of}', args.run))
 

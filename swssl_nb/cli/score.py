@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from fastcore.basics import patch
 from ..core import InputError, read_json, written_whole
-from .arguments import add_command, add_running
+from .arguments import add_command, add_running, asked_views
 
 # %% ../../nbs/cli/02_score.ipynb #864d3bb1
 def _on_disk(name):
@@ -115,8 +115,7 @@ def of_views(
     if args.view is None:
         if args.view_table: raise InputError('--view-table without --view', do='say which views to score')
         return detector
-    views = [view.strip().upper() for view in args.view.split(',') if view.strip()]
-    if not views: raise InputError('--view names no view', do='give some, as PA,AP')
+    views = asked_views(args.view)
     listed = _listed_views(args.view_table) if args.view_table else {}
     return ChosenDetector(detector, partial(_another_view, views=views, listed=listed))
 
@@ -182,16 +181,18 @@ def _row(detector, scored, normals):
     return {column: _text(value) for column,value in row.items()}
 
 def _write_rows(file, scored, row_of):
-    "Write the row of each of `scored`; the number of images without a score"
+    "Write the row of each of `scored`; how many were `skipped`, and how many `flagged`"
     from swssl_nb.evaluate.worklist import worklist_columns
-    rows, skipped = csv.DictWriter(file, worklist_columns), 0
+    rows, counts = csv.DictWriter(file, worklist_columns), Counter()
     rows.writeheader()
     for one in scored:
-        rows.writerow(row_of(one))
+        row = row_of(one)
+        rows.writerow(row)
+        counts['flagged'] += row['flag'] == 1
         if one.error:
-            skipped += 1
+            counts['skipped'] += 1
             print(f'skipped: {one.error}', file=sys.stderr)
-    return skipped
+    return counts
 
 # %% ../../nbs/cli/02_score.ipynb #95e20515
 def _print_drift(detector, sample):
@@ -239,20 +240,25 @@ def _row_function(detector, images, folder, normals):
     return row_of, sample
 
 def _score_into(target, detector, images, folder, strict, normals=None):
-    "Write the table, and heatmaps into `folder`; the number of images without a score"
+    "Write the table, and heatmaps into `folder`; how many were `skipped`, and how many `flagged`"
     row_of, sample = _row_function(detector, images, folder, normals)
     draw = bool(folder) or detector.calibration is not None # the reason of a flag says where
     scored = detector.stream([image for image,_ in images], heatmaps=draw, radiographs=draw, strict=strict)
     with written_whole(target, keep=len(_header())) as part:
         with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file:
-            skipped = _write_rows(file, scored, row_of)
-        if skipped < len(images) and _print_drift(detector, sample) and Path(part).is_file(): _without_flags(part)
-    return skipped
+            counts = _write_rows(file, scored, row_of)
+        if counts['skipped'] < len(images) and _print_drift(detector, sample) and Path(part).is_file():
+            counts['flagged'] = None
+            _without_flags(part)
+    return counts
 
 def _header():
     "The first line of the table"
     from swssl_nb.evaluate.worklist import worklist_columns
     return ','.join(worklist_columns) + '\r\n'
+
+# %% ../../nbs/cli/02_score.ipynb #3e2d0400
+def _flagged_text(n): return 'flags withheld' if n is None else f'{n} flagged'
 
 # %% ../../nbs/cli/02_score.ipynb #3160c0f4
 def score(args):
@@ -261,9 +267,10 @@ def score(args):
     target, folder = check_target(args.csv, stream=True), args.heatmaps and writable_folder(args.heatmaps)
     detector, images = of_views(load_detector(args.run, args.device), args), named_images(args.paths)
     start = time.perf_counter()
-    skipped = _score_into(target, detector, images, folder, args.strict, learned_names(args.run))
-    rate = len(images)/(time.perf_counter() - start)
-    print(f'{target}: {len(images) - skipped} images scored, {skipped} skipped, {rate:.2f} images per second')
+    counts = _score_into(target, detector, images, folder, args.strict, learned_names(args.run))
+    rate, skipped = len(images)/(time.perf_counter() - start), counts['skipped']
+    flagged = '' if detector.calibration is None else f", {_flagged_text(counts['flagged'])}"
+    print(f'{target}: {len(images) - skipped} images scored{flagged}, {skipped} skipped, {rate:.2f} images per second')
     if skipped == len(images):
         raise InputError('none of the images could be scored', target, 'the errors are in this file')
 

@@ -9,7 +9,7 @@ __all__ = ['old_options', 'training_recipe', 'train', 'add_train']
 import argparse
 from ..core import InputError
 from ..models.recipes import dbt_lr, default_recipe, defaults, presets, read_settings, recipes
-from .arguments import add_command, add_data, add_running, read_cases
+from .arguments import add_command, add_data, add_running, add_view, cases_of_views, read_cases
 
 # %% ../../nbs/cli/01_train.ipynb #2e92ad3f
 _swssl_options = [
@@ -219,7 +219,7 @@ def _changed_settings(recipe):
 def _card_settings(args, recipe, split):
     "setting -> value for the model card: how the run was made, and what of the recipe was changed"
     changed = _changed_settings(recipe)
-    names = ('layout', 'seed', 'valid', 'test', 'false_positive_rate', 'device')
+    names = ('layout', 'view', 'seed', 'valid', 'test', 'false_positive_rate', 'device')
     chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     if not args.split: split = f'{split}, seed {args.seed}'
     return dict(method=recipe.method, recipe=recipe.name, **changed, **chosen, split=split)
@@ -267,7 +267,7 @@ def _write_run(args, recipe):
     "Read the images, train by the recipe and write the run folder"
     from swssl_nb.report.runs import train_run
     cases = read_cases(args.layout, args.data, args.strict)
-    parts = _read_parts(args, cases)
+    parts = _read_parts(args, cases_of_views(cases, args.view))
     split = _split_name(args, cases)
     source = dict(layout=args.layout, data=str(args.data), seed=args.seed, split=split)
     train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
@@ -299,6 +299,7 @@ def _add_split(data):
     share = dict(type=float, default=0.2, metavar='SHARE')
     data.add_argument('--valid', **share, help='of the patients, to calibrate on (0.2)')
     data.add_argument('--test', **share, help='of the patients, held back (0.2)')
+    add_view(data)
 
 # %% ../../nbs/cli/01_train.ipynb #fb6eab59
 def _add_out(p):

@@ -7,7 +7,7 @@ __all__ = ['patient_names', 'patient_column', 'as_read', 'read_table', 'find_col
            'has_images', 'table_cases', 'csv_cases', 'find_named_images', 'folder']
 
 # %% ../../nbs/data/04_tables.ipynb #8fe6aa62
-import os, re, warnings, numpy as np, pandas as pd
+import json, os, re, warnings, numpy as np, pandas as pd
 from functools import partial
 from pathlib import Path
 from PIL import Image
@@ -17,7 +17,7 @@ from .radiograph import *
 from .cases import *
 
 # %% ../../nbs/data/04_tables.ipynb #47dca2e7
-_text_columns = '''path file image_path mask_path label abnormal gt_label label_index pair study frame boxes
+_text_columns = '''path file image_path mask_path label abnormal gt_label label_index pair study frame boxes circles
     rsna_boxes nih_boxes x y y_from_top radius'''.split() # read as they are written: 007 is no 7
 
 # %% ../../nbs/data/04_tables.ipynb #f9b9acf2
@@ -89,11 +89,19 @@ def find_column(
     known = ', '.join(map(str, table.columns[:12]))
     raise InputError(f'has no column {wanted}, only {known}', path, 'add it')
 
+# %% ../../nbs/data/04_tables.ipynb #54a9ac85
+def _listed(text):
+    "Lists of numbers as `Cases.table.to_csv` writes them; `ValueError` for anything else"
+    rows = json.loads(text)
+    if not all(isinstance(row, list) for row in rows): raise ValueError
+    return [[float(number) for number in row] for row in rows]
+
 # %% ../../nbs/data/04_tables.ipynb #32b33a06
 def _parse_boxes(text):
-    "`'1 2 3 4;Mass 5 6 7 8'` to [[1, 2, 3, 4], [5, 6, 7, 8]]; `ValueError` for anything else"
+    "`'1 2 3 4;Mass 5 6 7 8'` or `'[[1, 2, 3, 4]]'` to numbers; `ValueError` for anything else"
     if not isinstance(text, str): return []
-    boxes = [[float(number) for number in box.split()[-4:]] for box in text.split(';') if box.strip()]
+    boxes = _listed(text) if text.strip().startswith('[') else [
+        [float(number) for number in box.split()[-4:]] for box in text.split(';') if box.strip()]
     for box in boxes:
         if len(box)!=4 or not np.isfinite(box).all() or min(box[2:])<=0: raise ValueError
     return boxes
@@ -119,6 +127,14 @@ def _row_circle(cells):
     try: return _parse_circle(*cells)
     except ValueError: return None
 
+# %% ../../nbs/data/04_tables.ipynb #8ea23ba2
+def _row_circles(text):
+    "The circles of a row as a table of cases writes them; None where they cannot be read"
+    try: circles = _listed(text) if isinstance(text, str) else []
+    except (TypeError, ValueError): return None
+    is_whole = all(len(circle) == 3 and np.isfinite(circle).all() and circle[2] > 0 for circle in circles)
+    return circles if is_whole else None
+
 # %% ../../nbs/data/04_tables.ipynb #50ec36b3
 def _parse_lesions(table):
     "(boxes, circles) of each row, None where they cannot be read"
@@ -126,6 +142,7 @@ def _parse_lesions(table):
     circle_columns = ['x', 'y_from_top' if 'y_from_top' in table else 'y', 'radius']
     boxes = [_row_boxes(cells) for cells in table[box_columns].values]
     circles = [[] for _ in table.index]
+    if 'circles' in table: circles = [_row_circles(text) for text in table['circles']]
     if set(circle_columns) <= set(table): circles = [_row_circle(cells) for cells in table[circle_columns].values]
     return [pd.Series(lesions, index=table.index, dtype=object) for lesions in (boxes,circles)]
 

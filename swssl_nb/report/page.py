@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['image_side', 'radiograph_uri', 'heatmap_uri', 'outline_uri', 'PageEntries', 'scored_entries', 'judged_entries',
-           'write_page', 'worklist_page']
+           'drift_text', 'write_page', 'worklist_page']
 
 # %% ../../nbs/report/06_page.ipynb #35c46098
 import datetime, io, json
@@ -228,7 +228,9 @@ def _run_facts(run):
     return dict(Run=Path(run).resolve().name, Recipe=_recipe_text(run))
 
 # %% ../../nbs/report/06_page.ipynb #621aad5d
-def _drift_text(page):
+def drift_text(
+    page # What a page shows
+)->str: # A sentence
     "Whether the images are like those of the calibration, and what follows"
     which = 'Of the normal images alone: ' if page.result is not None else ''
     if page.drift is None: return 'Too few images to say whether they are like those of the calibration.'
@@ -239,11 +241,13 @@ def _facts(page, run):
     "What the page says of itself, name -> text"
     rows = [row for row,_ in page.entries]
     skipped,flagged = sum(row['score'] is None for row in rows),sum(bool(row['flag']) for row in rows)
-    facts = dict(Images=f'{len(rows)}, {flagged} flagged, {skipped} without a score') | _run_facts(run)
+    is_withheld = page.drift is not None and page.drift.elsewhere
+    flags = 'flags withheld' if is_withheld else f'{flagged} flagged'
+    facts = dict(Images=f'{len(rows)}, {flags}, {skipped} without a score') | _run_facts(run)
     facts |= dict(Method=f'{page.detector.name}, swssl_nb {__version__}', Date=datetime.date.today().isoformat())
     calibration = page.detector.calibration
     if calibration is None: return facts | dict(Threshold='Not calibrated: nothing is flagged.')
-    return facts | dict(Threshold=repr(calibration).removeprefix('threshold '), Drift=_drift_text(page))
+    return facts | dict(Threshold=repr(calibration).removeprefix('threshold '), Drift=drift_text(page))
 
 # %% ../../nbs/report/06_page.ipynb #f67170aa
 def _about(page, run):
