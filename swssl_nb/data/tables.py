@@ -387,8 +387,16 @@ def _folder_row(image, root, has_classes):
     facts = _header_facts(image)
     if not folders and 'study' in facts: facts.setdefault('patient', facts['study']) # at least a study stays together
     row = dict(path=str(image), patient=folders[0] if folders else image.relative_to(root).as_posix(),
-        split=split, finding=finding, label=int(finding.lower() not in (*_normal_names, '')))
+        split=split, finding=finding, label=int(finding.lower() not in (*_normal_names, '')),
+        named_by='header' if 'patient' in facts else 'folder' if folders else '')
     return row | facts
+
+# %% ../../nbs/data/04_tables.ipynb #f80ebd51
+def _tell_by_folder(patients, named_by):
+    "Warn where some headers name a patient, and other images have that of their folder for want of a name"
+    by_folder = patients[named_by == 'folder']
+    if len(by_folder) and (named_by == 'header').any(): warnings.warn(f'{len(by_folder)} of {len(patients)} images '
+        f'name no patient: those of one folder count as one person ({by_folder.nunique()} in all)', stacklevel=4)
 
 # %% ../../nbs/data/04_tables.ipynb #f3c74eb1
 def _folder_table(images, root):
@@ -400,6 +408,7 @@ def _folder_table(images, root):
         if not has_classes: _refuse_classes(image, root)
         _check_place(image, root, has_classes, has_splits)
     table = pd.DataFrame([_folder_row(image, root, has_classes) for image in images])
+    _tell_by_folder(table.patient, table.pop('named_by'))
     return table if has_splits else table.drop(columns='split')
 
 # %% ../../nbs/data/04_tables.ipynb #cell-086
