@@ -21,6 +21,8 @@ SOME_PAGES = ['nbs/tutorials/01_first_steps.html', 'nbs/results/00_summary.html'
 # from above to below
 FOLDERS = ['', 'data', 'phantom', 'models', 'evaluate', 'deploy', 'report', 'cli', 'tutorials', 'results']
 WORKERS = min(os.cpu_count(), 4)
+# programs that some tests use and that no package of Python brings, with the Debian packages that do
+PROGRAMS = {'dciodvfy': 'dicom3tools', 'Orthanc': 'orthanc orthanc-dicomweb'}
 CHECKS, MINUTES = [], [] # in seconds; in a minute or two, so not for `make check`
 
 
@@ -558,6 +560,9 @@ def main(words):
     if names:
         data = os.environ.get('SWSSL_NB_DATA') or 'none here, tests with them are skipped'
         print(f'{len(names)} notebooks, {WORKERS} at a time; real images: {data}', flush=True)
+        for program, package in PROGRAMS.items():
+            if not shutil.which(program):
+                print(f'no {program} (Debian: {package}): tests with it are skipped', flush=True)
         results += run_notebooks(names)
         start, new = time.time(), sorted(set(files()) - before)
         results.append(say('notebooks leave no file behind', '\n'.join(new), start))

@@ -8,7 +8,8 @@ __all__ = ['evaluate', 'report', 'add_evaluate', 'add_report']
 # %% ../../nbs/cli/03_evaluate.ipynb #08eec837
 from ..core import InputError
 from .arguments import add_command, add_data, add_running, read_cases
-from .score import add_views, learned_names, load_detector, named_images, of_views
+from .score import (add_dicom, add_views, finish_dicom, learned_names, load_detector, named_images,
+    of_views, with_dicom)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #4f5b724d
 def _check(args):
@@ -128,7 +129,7 @@ def _labelled(args):
 def _page_of_images(args, paths):
     "Entries of images without labels"
     from swssl_nb.report.page import scored_entries
-    detector = of_views(load_detector(args.run, args.device), args)
+    detector = of_views(with_dicom(load_detector(args.run, args.device), args), args)
     images = [image for image,_ in named_images(paths)]
     return scored_entries(detector, images, learned_names(args.run), args.strict)
 
@@ -136,7 +137,7 @@ def _page_of_run(args, cases):
     "Entries of images with labels, and their result"
     from swssl_nb.evaluate.records import unseen_of_run
     from swssl_nb.report.page import judged_entries
-    detector = of_views(load_detector(args.run, args.device), args)
+    detector = of_views(with_dicom(load_detector(args.run, args.device), args), args)
     cases, subsets = unseen_of_run(args.run, cases, args.kinds)
     return judged_entries(detector, cases, learned_names(args.run), strict=args.strict, subsets=subsets,
         within=_within(args)), cases
@@ -146,7 +147,7 @@ def _page_of_scores(args, cases):
     "Entries of scores that somebody else has made, and their result"
     from swssl_nb.evaluate.scores import evaluate_scores
     from swssl_nb.report.page import judged_entries
-    _refuse_options(args, ['view', 'view_table'], 'with --scores', 'leave it out')
+    _refuse_options(args, ['view', 'view_table', 'dicom'], 'with --scores', 'leave it out')
     def judge(table, cases, **kwargs): return evaluate_scores(cases, table, **kwargs)
     table, cases = _table(args, cases)
     return judged_entries(table, cases, judge=judge, strict=args.strict, within=_within(args),
@@ -172,6 +173,7 @@ def report(args):
     target = check_target(args.out)
     page = _page(args)
     if page.detector.calibration is not None: print(drift_text(page), flush=True)
+    finish_dicom(page.detector, args, page.drift is not None and page.drift.elsewhere)
     of = f'run {Path(args.run).resolve().name}' if args.run else page.detector.name
     print(write_page(page, target, f'Worklist: {len(page.entries)} images, {of}', args.run))
 
@@ -233,4 +235,5 @@ def add_report(
     p.set_defaults(layout=None) # so that a folder has labels only where it is said how
     p.add_argument('words', nargs='*', metavar='RUN PATH', help='run folder, then images and folders of images')
     p.add_argument('--out', default='report.html', metavar='FILE', help='page to write (report.html)')
+    add_dicom(p)
     add_views(p)

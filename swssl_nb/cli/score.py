@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['unique_names', 'named_images', 'ChosenDetector', 'of_views', 'add_views', 'load_detector', 'write_heatmap',
-           'learned_names', 'score', 'add_score']
+           'learned_names', 'with_dicom', 'finish_dicom', 'add_dicom', 'score', 'add_score']
 
 # %% ../../nbs/cli/02_score.ipynb #b5e28c8c
 import csv, os, sys, time, unicodedata
@@ -240,16 +240,16 @@ def _row_function(detector, images, folder, normals):
     return row_of, sample
 
 def _score_into(target, detector, images, folder, strict, normals=None):
-    "Write the table, and heatmaps into `folder`; how many were `skipped`, and how many `flagged`"
+    "Write the table, and heatmaps into `folder`; how many were `skipped`, and `flagged` (None where withheld)"
     row_of, sample = _row_function(detector, images, folder, normals)
     draw = bool(folder) or detector.calibration is not None # the reason of a flag says where
     scored = detector.stream([image for image,_ in images], heatmaps=draw, radiographs=draw, strict=strict)
     with written_whole(target, keep=len(_header())) as part:
         with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file:
             counts = _write_rows(file, scored, row_of)
-        if counts['skipped'] < len(images) and _print_drift(detector, sample) and Path(part).is_file():
+        if counts['skipped'] < len(images) and _print_drift(detector, sample):
             counts['flagged'] = None
-            _without_flags(part)
+            if Path(part).is_file(): _without_flags(part)
     return counts
 
 def _header():
@@ -260,21 +260,48 @@ def _header():
 # %% ../../nbs/cli/02_score.ipynb #3e2d0400
 def _flagged_text(n): return 'flags withheld' if n is None else f'{n} flagged'
 
-# %% ../../nbs/cli/02_score.ipynb #3160c0f4
+# %% ../../nbs/cli/02_score.ipynb #b41ea2b6
+def with_dicom(
+    detector, # `Detector`
+    args # With `dicom`, as `add_dicom` gives it, and `run`
+): # `Detector` or `DicomOut`
+    "The detector, which leaves DICOM objects behind where the user asked for them"
+    if not args.dicom: return detector
+    from swssl_nb.report.dicom_out import DicomOut
+    return DicomOut(detector, args.run, args.dicom)
+
+def finish_dicom(
+    detector, # As `with_dicom` gives it
+    args, # With `dicom`
+    withheld:bool # Flags are withheld
+):
+    "Write the reports, and tell what was written and what was not"
+    if not args.dicom: return
+    print(detector.finish(withheld))
+    for why in detector.failed: print(f'no DICOM object: {why}', file=sys.stderr)
+
+def add_dicom(
+    p # Parser of a command
+):
+    "The option for DICOM objects"
+    p.add_argument('--dicom', metavar='DIR', help='folder for DICOM overlays, segmentations and reports')
+
+# %% ../../nbs/cli/02_score.ipynb #c8817da5
 def score(args):
     "Score images with a trained run"
     from swssl_nb.report.targets import check_target, writable_folder
     target, folder = check_target(args.csv, stream=True), args.heatmaps and writable_folder(args.heatmaps)
-    detector, images = of_views(load_detector(args.run, args.device), args), named_images(args.paths)
+    detector, images = of_views(with_dicom(load_detector(args.run, args.device), args), args), named_images(args.paths)
     start = time.perf_counter()
     counts = _score_into(target, detector, images, folder, args.strict, learned_names(args.run))
     rate, skipped = len(images)/(time.perf_counter() - start), counts['skipped']
     flagged = '' if detector.calibration is None else f", {_flagged_text(counts['flagged'])}"
     print(f'{target}: {len(images) - skipped} images scored{flagged}, {skipped} skipped, {rate:.2f} images per second')
+    finish_dicom(detector, args, counts['flagged'] is None)
     if skipped == len(images):
         raise InputError('none of the images could be scored', target, 'the errors are in this file')
 
-# %% ../../nbs/cli/02_score.ipynb #8db0ca29
+# %% ../../nbs/cli/02_score.ipynb #69943ae5
 def add_score(
     commands # What `add_subparsers` of argparse gave
 ):
@@ -285,5 +312,6 @@ def add_score(
     p.add_argument('--run', required=True, metavar='RUN', help='run folder, as train wrote it')
     p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, flag, reason ...')
     p.add_argument('--heatmaps', metavar='DIR', help='folder for heatmaps')
+    add_dicom(p)
     add_views(p)
     add_running(p)
