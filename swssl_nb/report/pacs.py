@@ -21,9 +21,10 @@ from ..evaluate.worklist import checked_drift
 from .dicom_out import DicomOut, run_mark
 from .targets import writable_folder
 
-# %% ../../nbs/report/08_pacs.ipynb #b4434660
+# %% ../../nbs/report/08_pacs.ipynb #7fe58f2f
 class PacsDown(InputError): "The PACS does not answer"
 
+# %% ../../nbs/report/08_pacs.ipynb #8e9343d5
 @contextmanager
 def _answers(url, what):
     "Turn whatever goes wrong with a request into one line, without what the PACS has said"
@@ -38,17 +39,22 @@ def _answers(url, what):
     except Exception as e:
         raise InputError(f'answers nonsense to {what} ({type(e).__name__})', url, 'see its log') from None
 
-# %% ../../nbs/report/08_pacs.ipynb #c18a7080
-def _client(url, seconds):
-    "The client of dicomweb-client; `InputError` where it is not installed, or the address is none"
-    try: from dicomweb_client.api import DICOMwebClient
-    except ImportError:
-        raise InputError('a PACS needs the package dicomweb-client', do='pip install "swssl_nb[dicom]"') from None
+# %% ../../nbs/report/08_pacs.ipynb #2fa47259
+def _check_address(url):
+    "`InputError` where an address is none, or holds a password"
     parts = urlsplit(url)
     if parts.scheme not in ('http','https') or not parts.hostname:
         raise InputError('is no address of a PACS', url, 'give one as http://localhost:8042/dicom-web')
     if parts.password or parts.username:
         raise InputError('a password in the address', do='put it into the file .netrc of your home folder')
+
+# %% ../../nbs/report/08_pacs.ipynb #9e611915
+def _client(url, seconds):
+    "The client of dicomweb-client; `InputError` where it is not installed"
+    try: from dicomweb_client.api import DICOMwebClient
+    except ImportError:
+        raise InputError('a PACS needs the package dicomweb-client', do='pip install "swssl_nb[dicom]"') from None
+    _check_address(url)
     client = DICOMwebClient(url.rstrip('/'), timeout=seconds)
     client.set_http_retry_params(retry=False)
     return client
@@ -99,7 +105,7 @@ def studies(self:Pacs,
     ask = self.client.search_for_studies
     return list(self._all_pages(ask, 'StudyInstanceUID', search_filters=query))
 
-# %% ../../nbs/report/08_pacs.ipynb #56bed6f6
+# %% ../../nbs/report/08_pacs.ipynb #ccbc15cf
 @patch
 def objects(self:Pacs,
     study:str, # StudyInstanceUID
@@ -109,6 +115,7 @@ def objects(self:Pacs,
     ask = self.client.search_for_instances
     return list(self._all_pages(ask, 'SOPInstanceUID', study, series))
 
+# %% ../../nbs/report/08_pacs.ipynb #8924e1cc
 @patch
 def radiographs(self:Pacs,
     study:str # StudyInstanceUID
@@ -133,11 +140,12 @@ def fetch(self:Pacs,
         ds.save_as(folder/f'{number}.dcm', enforce_file_format=True)
     return len(images)
 
-# %% ../../nbs/report/08_pacs.ipynb #457c74d5
+# %% ../../nbs/report/08_pacs.ipynb #6bc26f85
 def _stored(answer):
     "UIDs that a PACS says it has stored"
     return {item.ReferencedSOPInstanceUID for item in answer.get('ReferencedSOPSequence', ())}
 
+# %% ../../nbs/report/08_pacs.ipynb #da4b8444
 @patch
 def send(self:Pacs,
     study:str, # StudyInstanceUID
@@ -171,7 +179,7 @@ class Journal:
             self.db.execute('BEGIN IMMEDIATE') # a lock that is kept
             self.db.execute('COMMIT')
 
-# %% ../../nbs/report/08_pacs.ipynb #82b36482
+# %% ../../nbs/report/08_pacs.ipynb #ddde3b9d
 @patch
 @contextmanager
 def _errors(self:Journal):
@@ -182,16 +190,18 @@ def _errors(self:Journal):
         what = 'is in use by another process' if busy else f'is no journal, or cannot be written ({type(e).__name__})'
         raise InputError(what, self.path, 'wait for it' if busy else 'name another folder') from None
 
+# %% ../../nbs/report/08_pacs.ipynb #20690006
 @patch
 def _do(self:Journal, words, *values):
     with self._errors(): return self.db.execute(words, values).fetchall()
 
+# %% ../../nbs/report/08_pacs.ipynb #655d88e0
 @patch
 def close(self:Journal):
     "Let another process have it"
     self.db.close()
 
-# %% ../../nbs/report/08_pacs.ipynb #85fa5feb
+# %% ../../nbs/report/08_pacs.ipynb #4d46c08a
 @patch
 def add(self:Journal,
     studies:list # StudyInstanceUIDs
@@ -199,6 +209,7 @@ def add(self:Journal,
     "Note that studies were found; those that are known stay as they are"
     for study in studies: self._do('INSERT OR IGNORE INTO studies(run, study) VALUES(?, ?)', self.run, study)
 
+# %% ../../nbs/report/08_pacs.ipynb #c40637f3
 @patch
 def note(self:Journal,
     study:str, # StudyInstanceUID
@@ -209,6 +220,7 @@ def note(self:Journal,
     self._do('UPDATE studies SET state=?, error=coalesce(?, error), changed=CURRENT_TIMESTAMP WHERE run=? AND study=?',
         state, error, self.run, study)
 
+# %% ../../nbs/report/08_pacs.ipynb #e09c9fdc
 @patch
 def fail(self:Journal,
     study:str, # StudyInstanceUID
@@ -218,7 +230,7 @@ def fail(self:Journal,
     self._do('UPDATE studies SET failures=failures+1, error=?, changed=CURRENT_TIMESTAMP WHERE run=? AND study=?',
         error, self.run, study)
 
-# %% ../../nbs/report/08_pacs.ipynb #c0cfeb70
+# %% ../../nbs/report/08_pacs.ipynb #ce2ed344
 @patch
 def state(self:Journal,
     study:str # StudyInstanceUID
@@ -226,12 +238,14 @@ def state(self:Journal,
     "How far a study is"
     return self._do('SELECT state FROM studies WHERE run=? AND study=?', self.run, study)[0][0]
 
+# %% ../../nbs/report/08_pacs.ipynb #1e4cc858
 @patch
 def to_do(self:Journal)->list: # StudyInstanceUIDs, in the order in which they were found
     "The studies that are neither sent nor empty"
     rows = self._do("SELECT study FROM studies WHERE run=? AND state NOT IN ('sent','empty') ORDER BY rowid", self.run)
     return [study for study, in rows]
 
+# %% ../../nbs/report/08_pacs.ipynb #a4e1180b
 @patch
 def counts(self:Journal)->dict: # State -> number of studies
     "How many studies are how far"
@@ -286,7 +300,7 @@ def _send(self:StudyScorer, study):
     self.pacs.send(study, sorted(self.place(study, 'objects').iterdir(), key=_report_last))
     return 'sent'
 
-# %% ../../nbs/report/08_pacs.ipynb #eff441de
+# %% ../../nbs/report/08_pacs.ipynb #a6998246
 @patch
 def _state(self:StudyScorer, study):
     "How far a study is; from the beginning where somebody has removed its files"
@@ -294,6 +308,7 @@ def _state(self:StudyScorer, study):
     part = dict(fetched='images', scored='objects').get(state)
     return state if part is None or self.place(study, part).is_dir() else 'found'
 
+# %% ../../nbs/report/08_pacs.ipynb #64738a9a
 @patch
 def work(self:StudyScorer,
     study:str # StudyInstanceUID, in the journal
