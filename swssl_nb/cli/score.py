@@ -270,6 +270,7 @@ def with_dicom(
     from swssl_nb.report.dicom_out import DicomOut
     return DicomOut(detector, args.run, args.dicom)
 
+# %% ../../nbs/cli/02_score.ipynb #03cf2499
 def finish_dicom(
     detector, # As `with_dicom` gives it
     args, # With `dicom`
@@ -280,6 +281,7 @@ def finish_dicom(
     print(detector.finish(withheld))
     for why in detector.failed: print(f'no DICOM object: {why}', file=sys.stderr)
 
+# %% ../../nbs/cli/02_score.ipynb #1f94c76f
 def add_dicom(
     p # Parser of a command
 ):

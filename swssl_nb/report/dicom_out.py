@@ -80,12 +80,13 @@ _copied = '''PatientID IssuerOfPatientID PatientName PatientBirthDate PatientSex
 _never_missing = '''PatientID PatientName PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber StudyID
     ReferringPhysicianName Modality'''.split() # may be empty
 
-# %% ../../nbs/report/07_dicom_out.ipynb #589ab0f9
+# %% ../../nbs/report/07_dicom_out.ipynb #03cf6a9b
 def _is_orientation(sides):
     "Whether the rows and the columns of an image have a direction, as `['L', 'F']`"
     if not isinstance(sides, MultiValue) or len(sides) != 2: return False
     return all(re.fullmatch('[AFHLPR]{1,3}', side) for side in sides)
 
+# %% ../../nbs/report/07_dicom_out.ipynb #23a93c18
 def _allowed(header):
     "Empty what DICOM does not allow"
     if header.PatientSex not in ('M', 'F', 'O'): header.PatientSex = ''
@@ -95,11 +96,12 @@ def _allowed(header):
     if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0): del header.PixelSpacing
     if not _is_orientation(header.get('PatientOrientation')): header.PatientOrientation = ''
 
-# %% ../../nbs/report/07_dicom_out.ipynb #40adb0ad
+# %% ../../nbs/report/07_dicom_out.ipynb #fbd16c54
 def _instance_number(header, frame):
     "A number from 1 that is the same whenever the image is scored"
     return frame + 1 if frame is not None else max(int(header.get('InstanceNumber') or 1), 1)
 
+# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
 def _one_frame(header, frame):
     "What objects copy of a header, as if the file held this frame alone"
     new = Dataset()
@@ -110,7 +112,7 @@ def _one_frame(header, frame):
     groups = header.get('PerFrameFunctionalGroupsSequence')
     if groups: new.PerFrameFunctionalGroupsSequence = [groups[frame or 0]]
     new.NumberOfFrames,new.InstanceNumber = 1,_instance_number(header, frame)
-    new.SpecificCharacterSet = 'ISO_IR 192' # UTF-8
+    new.SpecificCharacterSet = 'ISO_IR 192'
     _allowed(new)
     return new
 
@@ -161,10 +163,11 @@ def source_of(
         raise InputError('has another size than what was scored', scored.path, 'score the file as it is')
     return Source(_one_frame(header, scored.case.frame), scored.case.frame)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #16c70d8e
+# %% ../../nbs/report/07_dicom_out.ipynb #b6d12143
 def _read_again(case):
     return read_radiograph(case.path) if case.frame is None else read_radiograph(case.path, case.frame)
 
+# %% ../../nbs/report/07_dicom_out.ipynb #3cfcc13a
 def _turn_back(scored):
     "Index that lays an array of H x W as the file lies; `InputError` where the reader did more than turn or mirror"
     if scored.case.reader is read_radiograph: return np.s_[:,:]
@@ -198,7 +201,7 @@ def _identity(source, run, kind, *more):
         manufacturer='swssl_nb developers', manufacturer_model_name='swssl_nb', software_versions=__version__,
         device_serial_number=run or 'none', series_description=description)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #0b06f335
+# %% ../../nbs/report/07_dicom_out.ipynb #b9d1d0a4
 def _in_study(ds, header):
     "An object with what highdicom leaves away of patient and study"
     for name in ('IssuerOfPatientID', 'PatientIdentityRemoved', 'DeidentificationMethod',
@@ -206,6 +209,7 @@ def _in_study(ds, header):
         if name in header: ds[name] = copy.deepcopy(header[name])
     return ds
 
+# %% ../../nbs/report/07_dicom_out.ipynb #977b2728
 def _completed(ds, source):
     "An image with what highdicom leaves away"
     dimensions = made_uid(ds.SOPInstanceUID, 'dimensions')
@@ -218,7 +222,7 @@ def _completed(ds, source):
     if ds.Modality != 'SEG': ds.Laterality = source.header.get('Laterality') or ''
     return _in_study(ds, source.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #ea4f6fd5
+# %% ../../nbs/report/07_dicom_out.ipynb #645e539d
 def _score_line(detector, score):
     "Score, threshold and quantile in words"
     known = detector.calibration
@@ -226,6 +230,7 @@ def _score_line(detector, score):
     share = f'above {known.quantile(score):.0%} of normal images'
     return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {share}'
 
+# %% ../../nbs/report/07_dicom_out.ipynb #d236467e
 def _with_text(rgb, *lines):
     "White text burned into the lower left corner, a sixtieth of the height, at least 8 pixels"
     image = Image.fromarray(rgb)
@@ -471,11 +476,11 @@ def _objects(self:DicomOut, scored, source):
         if region.any(): yield 'segmentation', segmentation_object(region, source, self.mark)
     if source.known and has_geometry(source): yield 'map', map_object(scored.heatmap, source, self.mark)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #7ae8780e
+# %% ../../nbs/report/07_dicom_out.ipynb #9b4234da
 @patch
 def write(self:DicomOut,
     scored # `Scored`, with heatmap and radiograph
-): # `InputError` where its header is unusual, or a file cannot be written
+): # `InputError` where its header is unusual
     "Write the objects of an image"
     source = source_of(scored)
     if source.known: scored = as_stored(scored)
@@ -486,7 +491,7 @@ def write(self:DicomOut,
         if kind != 'image': finding.objects.append(_reference(ds))
     self.studies.setdefault(source.header.StudyInstanceUID, (name, []))[1].append(finding)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #b0638904
+# %% ../../nbs/report/07_dicom_out.ipynb #4071f797
 @patch
 def _new_name(self:DicomOut, case):
     "A name for the files of an image"
@@ -498,6 +503,7 @@ def _new_name(self:DicomOut, case):
     self.names.add(unicodedata.normalize('NFC', name).casefold())
     return name
 
+# %% ../../nbs/report/07_dicom_out.ipynb #93e341f5
 @patch
 def _save(self:DicomOut, ds, name, kind):
     path = self.folder/f'{name}.heatmap.{kind}.dcm'
@@ -505,11 +511,11 @@ def _save(self:DicomOut, ds, name, kind):
     self.files.append(path)
     if kind == 'segmentation': self.segmentations.append(path)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #220d0f77
+# %% ../../nbs/report/07_dicom_out.ipynb #cde1acbb
 @patch
 def finish(self:DicomOut,
     withheld:bool=False # Flags are withheld: the images are unlike those of the calibration
-)->str: # A line; `failed` says which images gave no object
+)->str: # A line to print
     "Write the reports"
     if withheld: self._withhold()
     for name,findings in self.studies.values():
@@ -518,6 +524,7 @@ def finish(self:DicomOut,
     failed = f'; {len(self.failed)} images gave none' if self.failed else ''
     return f'{self.folder}: {len(self.files)} DICOM objects in {len(self.studies)} studies{failed}'
 
+# %% ../../nbs/report/07_dicom_out.ipynb #9915be49
 @patch
 def _withhold(self:DicomOut):
     "Take the segmentations away, and out of the reports"
