@@ -112,8 +112,8 @@ def cases_of_views(
         if counts: print(f'views: {counts}; --view takes some alone', flush=True)
         return cases
     chosen = cases[cases.table['view'].isin(asked_views(text)).to_numpy()]
-    if not len(chosen): raise InputError(f"no image of view {text} ({counts or 'one view'})", do='name one that is there')
-    return chosen
+    if len(chosen): return chosen
+    raise InputError(f"no image of view {text} ({counts or 'one view'})", do='name one that is there')
 
 def add_view(
     group # Of a parser
