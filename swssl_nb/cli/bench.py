@@ -6,7 +6,8 @@
 __all__ = ['bench', 'add_bench']
 
 # %% ../../nbs/cli/05_bench.ipynb #71782560
-from ..core import write_json
+import sys
+from ..core import InputError, write_json
 from .arguments import add_command, add_running
 
 # %% ../../nbs/cli/05_bench.ipynb #da38334a
@@ -19,6 +20,22 @@ def _lines(name, figure):
         low, high = one['spread']
         yield f"{name.replace('_', ' ')} {one['value']:.3g} [{low:.3g}, {high:.3g}] {precision}".rstrip()
 
+# %% ../../nbs/cli/05_bench.ipynb #c84dec93
+def _measure_page(args):
+    "The figures of the review page, printed; none where it cannot be served, which is said"
+    from swssl_nb.report.review_load import bench_page
+    try: figures = bench_page(args.clients, args.page_seconds)
+    except InputError as e:
+        print(f'the review page was not measured: {e}', file=sys.stderr)
+        return {}
+    print(_page_line(figures))
+    return dict(review_page=figures)
+
+def _page_line(figures):
+    "The figures of the review page as text"
+    return ('review page {clients} readers, {seconds:g} s: {requests} requests, {errors} errors, '
+        'median {median:.3f} s, p99 {p99:.3f} s').format(**figures)
+
 # %% ../../nbs/cli/05_bench.ipynb #23e134b4
 def bench(args):
     "Time every fast way beside the plain one, on this machine"
@@ -28,6 +45,7 @@ def bench(args):
     measured = measure(args.size, args.turns)
     for name in _printed:
         for line in _lines(name, measured[name]): print(line)
+    if args.page_seconds > 0: measured |= _measure_page(args)
     print('{cpu}, {threads} threads'.format(**measured['machine']))
     if target: print(write_json(target, measured))
 
@@ -40,4 +58,7 @@ def add_bench(
     p.add_argument('--json', metavar='FILE', help='file for the figures')
     p.add_argument('--size', type=int, default=1024, metavar='INT', help='side of an image, pixels (1024)')
     p.add_argument('--turns', type=int, default=5, metavar='INT', help='of everything, one after the other (5)')
+    text = 'as long as readers ask the review page; 0: it is not measured (60)'
+    p.add_argument('--page-seconds', type=float, default=60, metavar='SECONDS', help=text)
+    p.add_argument('--clients', type=int, default=50, metavar='INT', help='readers of the review page at once (50)')
     add_running(p, device=False)

@@ -17,10 +17,11 @@ from .demo import add_demo
 from .export import add_export
 from .cache import add_cache
 from .pacs import add_pacs
+from .review import add_review
 from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
-commands = (add_train, add_calibrate, add_score, add_evaluate, add_report, add_pacs, add_export, add_leaks,
+commands = (add_train, add_calibrate, add_score, add_evaluate, add_report, add_review, add_pacs, add_export, add_leaks,
     add_download, add_cache, add_bench, add_demo)
 
 def parser(): # `argparse.ArgumentParser`

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['unique_names', 'named_images', 'ChosenDetector', 'of_views', 'add_views', 'load_detector', 'write_heatmap',
-           'learned_names', 'with_dicom', 'finish_dicom', 'add_dicom', 'score', 'add_score']
+           'learned_rows', 'learned_names', 'with_dicom', 'finish_dicom', 'add_dicom', 'score', 'add_score']
 
 # %% ../../nbs/cli/02_score.ipynb #b5e28c8c
 import csv, os, sys, time, unicodedata
@@ -215,17 +215,24 @@ def _without_flags(table):
         for row in rows: writer.writerow(dict(row, flag=''))
     os.replace(new, table)
 
-# %% ../../nbs/cli/02_score.ipynb #93feaec0
-def learned_names(
+# %% ../../nbs/cli/02_score.ipynb #0d5bbd5e
+def learned_rows(
     run # Run folder
-)->list:
-    "Names of the images that a run learned from, in their order; None where its record does not say"
+)->list: # dicts with `path` and `sha256`, as in the record of the run
+    "The images that a run learned from, in their order; None where its record does not say"
     from swssl_nb.evaluate.records import read_record
     try: record, facts = read_record(run), read_json(Path(run)/'training.json')
     except InputError: return None
     skipped = {image['path'] for image in facts['skipped']}
     rows = [row for row in record['train'] if row['label'] == 0 and row['path'] not in skipped]
-    return [Path(row['path']).name for row in rows] if len(rows) == facts['images'] else None
+    return rows if len(rows) == facts['images'] else None
+
+def learned_names(
+    run # Run folder
+)->list:
+    "Names of the images that a run learned from, in their order; None where its record does not say"
+    rows = learned_rows(run)
+    return None if rows is None else [Path(row['path']).name for row in rows]
 
 # %% ../../nbs/cli/02_score.ipynb #623b45b2
 def _row_function(detector, images, folder, normals):
