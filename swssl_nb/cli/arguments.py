@@ -85,7 +85,7 @@ def read_cases(
     from swssl_nb.data.public import layout_cases
     return layout_cases(layout, data, strict=strict)
 
-# %% ../../nbs/cli/00_arguments.ipynb #595ef0c6
+# %% ../../nbs/cli/00_arguments.ipynb #829be738
 def asked_views(
     text:str # As typed, `'pa,AP'`
 )->list: # In capitals; `InputError` where it names none
@@ -94,6 +94,7 @@ def asked_views(
     if not views: raise InputError('--view names no view', do='give some, as PA,AP')
     return views
 
+# %% ../../nbs/cli/00_arguments.ipynb #595ef0c6
 def views_text(
     cases # `Cases`
 )->str: # Such as `PA 39, AP 9, unknown 4`; '' where there is one kind alone
@@ -136,7 +137,7 @@ def read_config(
         raise InputError('holds no options', file, "give lines like 'seed: 1'")
     return options
 
-# %% ../../nbs/cli/00_arguments.ipynb #326683c3
+# %% ../../nbs/cli/00_arguments.ipynb #0f72ce06
 def _text(value):
     "A value of a YAML file as it is typed"
     if value is None: return 'none'
@@ -144,6 +145,7 @@ def _text(value):
     if isinstance(value, (list, tuple)): return ','.join(map(_text, value))
     return str(value)
 
+# %% ../../nbs/cli/00_arguments.ipynb #326683c3
 def _words(name, value, is_setting):
     "One option of a file as words of the command line"
     if is_setting: return [f'--set={name}={_text(value)}']
@@ -204,13 +206,14 @@ def make_parser(
     "A command line of these commands"
     return _with_commands(add)[0]
 
-# %% ../../nbs/cli/00_arguments.ipynb #e72d9d83
+# %% ../../nbs/cli/00_arguments.ipynb #6bdfc65a
 def _config_of(words):
     "The value of `--config`, or None"
     p = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     p.add_argument('--config', nargs='?')
     return p.parse_known_args(words)[0].config
 
+# %% ../../nbs/cli/00_arguments.ipynb #e72d9d83
 def _parse(words, add):
     "The arguments, those of a file in front of the typed ones"
     p, commands = _with_commands(add)

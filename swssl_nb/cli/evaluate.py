@@ -32,7 +32,7 @@ def _cases(args):
     else: cases = label_cases(args.labels or args.scores, args.images, args.strict)
     return part_of_split(cases, args.split, args.part or 'test') if args.split else cases
 
-# %% ../../nbs/cli/03_evaluate.ipynb #033305f0
+# %% ../../nbs/cli/03_evaluate.ipynb #94ec212a
 def _within(args): return args.within.split(',') if args.within else ()
 
 def _table(args, cases):
@@ -41,6 +41,7 @@ def _table(args, cases):
     table = ScoreTable(args.scores, args.heatmaps, args.score_column, stretched=args.heatmaps_stretched)
     return table, with_patients(cases, table)
 
+# %% ../../nbs/cli/03_evaluate.ipynb #033305f0
 def _parts(args, cases):
     "The kinds of abnormal images, where they are asked for"
     from swssl_nb.evaluate.subgroups import kinds_of
@@ -125,7 +126,7 @@ def _labelled(args):
     _check(args)
     return _cases(args)
 
-# %% ../../nbs/cli/03_evaluate.ipynb #45c6f5ee
+# %% ../../nbs/cli/03_evaluate.ipynb #15c44dc7
 def _page_of_images(args, paths):
     "Entries of images without labels"
     from swssl_nb.report.page import scored_entries
@@ -133,6 +134,7 @@ def _page_of_images(args, paths):
     images = [image for image,_ in named_images(paths)]
     return scored_entries(detector, images, learned_names(args.run), args.strict)
 
+# %% ../../nbs/cli/03_evaluate.ipynb #45c6f5ee
 def _page_of_run(args, cases):
     "Entries of images with labels, and their result"
     from swssl_nb.evaluate.records import unseen_of_run
@@ -177,13 +179,14 @@ def report(args):
     of = f'run {Path(args.run).resolve().name}' if args.run else page.detector.name
     print(write_page(page, target, f'Worklist: {len(page.entries)} images, {of}', args.run))
 
-# %% ../../nbs/cli/03_evaluate.ipynb #ae5ec8b9
+# %% ../../nbs/cli/03_evaluate.ipynb #2d4d00b0
 def _add_part(data):
     "Which of the images"
     data.add_argument('--split', metavar='CSV',
         help='path and split (train, valid or test) of each image: only those of one part are evaluated')
     data.add_argument('--part', choices=('test', 'valid'), help='of that table (test)')
 
+# %% ../../nbs/cli/03_evaluate.ipynb #ae5ec8b9
 def _add_groups(p):
     "How the images are compared"
     group = p.add_argument_group('groups')

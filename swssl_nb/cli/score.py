@@ -106,7 +106,7 @@ def stream(self:ChosenDetector,
     for case,reason in zip(cases, why): yield Scored(case, case.path, error=reason) if reason else next(scored)
     if chosen: yield from scored # its end, which may say that images are small
 
-# %% ../../nbs/cli/02_score.ipynb #2458db7c
+# %% ../../nbs/cli/02_score.ipynb #59d0891e
 def of_views(
     detector, # `Detector`
     args # With `view` and `view_table`, as `add_views` gives them
@@ -119,6 +119,7 @@ def of_views(
     listed = _listed_views(args.view_table) if args.view_table else {}
     return ChosenDetector(detector, partial(_another_view, views=views, listed=listed))
 
+# %% ../../nbs/cli/02_score.ipynb #2458db7c
 def add_views(
     p # Parser of a command
 ):
@@ -194,7 +195,7 @@ def _write_rows(file, scored, row_of):
             print(f'skipped: {one.error}', file=sys.stderr)
     return counts
 
-# %% ../../nbs/cli/02_score.ipynb #95e20515
+# %% ../../nbs/cli/02_score.ipynb #0cca09fa
 def _print_drift(detector, sample):
     "Whether the scored images are unlike those of the calibration, which is said on stderr"
     try: drift = detector.drift(sample)
@@ -205,6 +206,7 @@ def _print_drift(detector, sample):
         return drift.elsewhere
     return False
 
+# %% ../../nbs/cli/02_score.ipynb #95e20515
 def _without_flags(table):
     "Empty the column of flags of a table on disk"
     new = Path(f'{table}.new')
@@ -215,7 +217,7 @@ def _without_flags(table):
         for row in rows: writer.writerow(dict(row, flag=''))
     os.replace(new, table)
 
-# %% ../../nbs/cli/02_score.ipynb #0d5bbd5e
+# %% ../../nbs/cli/02_score.ipynb #370e7f19
 def learned_rows(
     run # Run folder
 )->list: # dicts with `path` and `sha256`, as in the record of the run
@@ -227,6 +229,7 @@ def learned_rows(
     rows = [row for row in record['train'] if row['label'] == 0 and row['path'] not in skipped]
     return rows if len(rows) == facts['images'] else None
 
+# %% ../../nbs/cli/02_score.ipynb #0d5bbd5e
 def learned_names(
     run # Run folder
 )->list:

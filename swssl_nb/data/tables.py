@@ -153,11 +153,13 @@ _fact_names = dict(laterality=('laterality','side'), finding=('finding','nih_lab
 _file_columns,_label_columns = ('path','file','image_path'),('label','abnormal','gt_label','label_index')
 _taken = {*case_columns, *_text_columns, *dir(Case), 'side', 'nih_labels', 'reader', 'masker', 'self'}
 
-# %% ../../nbs/data/04_tables.ipynb #93edddf0
+# %% ../../nbs/data/04_tables.ipynb #67b45bbc
 _normal_words = 'normal good negative false'.split()
 _abnormal_words = 'abnormal bad defect anomalous anomaly positive true'.split()
 _label_of = {'0':0, '1':1, '0.0':0, '1.0':1, '-1':-1} | dict.fromkeys(_normal_words, 0)
 _label_of |= dict.fromkeys(_abnormal_words, 1)
+
+# %% ../../nbs/data/04_tables.ipynb #93edddf0
 _known_labels = f"0, {', '.join(_normal_words)}, 1, {', '.join(_abnormal_words)}"
 
 def _parse_label(text):

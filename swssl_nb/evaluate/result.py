@@ -6,7 +6,7 @@
 __all__ = ['Result', 'result_of', 'compare_table', 'detail_lines', 'compare_text', 'compare_results', 'difference_text',
            'subgroup_table']
 
-# %% ../../nbs/evaluate/10_result.ipynb #f999aea8
+# %% ../../nbs/evaluate/10_result.ipynb #425a009d
 from dataclasses import dataclass
 import re, textwrap
 import numpy as np, pandas as pd
@@ -16,6 +16,8 @@ from sklearn.metrics import roc_curve
 from ..core import *
 from ..data.cases import Case
 from .intervals import *
+
+# %% ../../nbs/evaluate/10_result.ipynb #f999aea8
 from .confounders import *
 from .metrics import *
 from .heatmaps import *
@@ -129,7 +131,7 @@ def _score_figures(labels, scores, patients):
         best_f1=optimistic_f1(labels, scores), sensitivity_at_specificity=sensitivity,
         specificity_at_sensitivity=specificity)
 
-# %% ../../nbs/evaluate/10_result.ipynb #fa7f38b8
+# %% ../../nbs/evaluate/10_result.ipynb #8ae83b98
 def _confounder_figures(scored, sizes):
     "The AUROC of each confounder of the table, and what the compressed size is"
     known = [name for name in confounder_names if name in scored]
@@ -138,17 +140,19 @@ def _confounder_figures(scored, sizes):
     if 'compressed_size' in found: found['compressed_size']['how'] = how
     return found
 
+# %% ../../nbs/evaluate/10_result.ipynb #fa7f38b8
 def _median_seconds(scored):
     "Seconds that the median image took; None where nobody measured it"
     return float(scored.seconds.median()) if scored.seconds.notna().any() else None
 
-# %% ../../nbs/evaluate/10_result.ipynb #18ea1463
+# %% ../../nbs/evaluate/10_result.ipynb #5e285012
 def _scored_rows(table):
     "The rows with a score; `InputError` where there is none"
     bad = table[table.error.notna()]
     if len(bad) == len(table): raise InputError(f'no image could be scored, the first: {bad.error.iloc[0]}')
     return table[table.error.isna()].astype(dict(label=int, score=float))
 
+# %% ../../nbs/evaluate/10_result.ipynb #18ea1463
 def _without_unknown(table):
     "The table without the confounders that a scored image lacks"
     scored = table[table.error.isna()]
@@ -388,13 +392,14 @@ def _parts_that_fit(widths, columns):
         parts[-1].append(name)
     return parts
 
-# %% ../../nbs/evaluate/10_result.ipynb #73b7b858
+# %% ../../nbs/evaluate/10_result.ipynb #6c66e652
 def _aligned(table):
     "A table of text as lines, its columns aligned"
     widths = _widths(table)
     rows = [table.columns, *table.to_numpy()]
     return ['  '.join(cell.ljust(width) for cell,width in zip(row, widths.values())).rstrip() for row in rows]
 
+# %% ../../nbs/evaluate/10_result.ipynb #73b7b858
 def _table_lines(table, columns=_columns):
     "A table of text as lines of at most so many columns, in parts below each other where it is wider"
     lines = []
@@ -421,7 +426,7 @@ def _result_lines(figures):
     interval = f"interval by {figures['auroc_ci_how']}"
     return [f"{figures['method']}: {counts}; {interval}", *detail_lines(figures), *warnings]
 
-# %% ../../nbs/evaluate/10_result.ipynb #c3ecc130
+# %% ../../nbs/evaluate/10_result.ipynb #105ce678
 def compare_text(
     results # `Result`s on the same images
 )->str: # lines
@@ -432,6 +437,7 @@ def compare_text(
     fitting = [part for line in below for part in wrapped(line)]
     return '\n'.join([*_table_lines(compare_table(results)), *fitting])
 
+# %% ../../nbs/evaluate/10_result.ipynb #c3ecc130
 def _flattered(confounders):
     "What one must know of the confounders' figures"
     size = confounders.get('compressed_size')

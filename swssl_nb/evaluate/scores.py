@@ -6,7 +6,7 @@
 __all__ = ['file_columns', 'score_columns', 'read_scores', 'match_images', 'read_heatmap', 'fit_heatmap', 'ScoreTable',
            'label_cases', 'with_patients', 'evaluate_scores']
 
-# %% ../../nbs/evaluate/16_scores.ipynb #dfad447b
+# %% ../../nbs/evaluate/16_scores.ipynb #94d42c2c
 import os
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -16,6 +16,8 @@ from PIL import Image
 from torch import from_numpy
 from ..core import *
 from ..data.radiograph import *
+
+# %% ../../nbs/evaluate/16_scores.ipynb #dfad447b
 from ..data.cases import Cases, names_no_patients, skipped_text
 from ..data.tables import *
 from ..data.cache import read_ahead
@@ -162,9 +164,10 @@ def match_images(
         if found.count(None) < best.count(None): best = found
     return best
 
-# %% ../../nbs/evaluate/16_scores.ipynb #565b0b11
+# %% ../../nbs/evaluate/16_scores.ipynb #3cba027d
 def _shown(path, frame): return path if frame is None else f'{path} frame {frame}'
 
+# %% ../../nbs/evaluate/16_scores.ipynb #565b0b11
 def _which_two(paths, names):
     "Which two of the one table a name of the other could be, in words; '' where no name is of two"
     for images,others in _named(paths, names):

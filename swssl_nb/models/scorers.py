@@ -149,13 +149,14 @@ def check(self:Scorer,
 ): # `InputError` where it does not go with the others
     "Refuse a list of scorers"
 
-# %% ../../nbs/models/05_scorers.ipynb #52b81973
+# %% ../../nbs/models/05_scorers.ipynb #82adca1d
 @patch
 def begin(self:Scorer,
     task:FitTask # What will come
 ):
     "Before the first normal image"
 
+# %% ../../nbs/models/05_scorers.ipynb #52b81973
 @patch
 def add(self:Scorer,
     h:torch.Tensor, # float P x D, features of the windows of one normal image
@@ -174,7 +175,7 @@ def bind(self:Scorer,
 ):
     "Take what belongs to another scorer of the list"
 
-# %% ../../nbs/models/05_scorers.ipynb #3e62f7cb
+# %% ../../nbs/models/05_scorers.ipynb #3311c86c
 @patch
 def ask(self:Scorer,
     batch:WindowBatch # New images
@@ -187,13 +188,14 @@ def window_scores(self:Scorer,
 ): # float B x P, or None
     "A score for each window, higher = more anomalous"
 
+# %% ../../nbs/models/05_scorers.ipynb #3e62f7cb
 @patch
 def image_scores(self:Scorer,
     batch:WindowBatch # New images
 ): # float B, or None
     "A score for each image, higher = more anomalous"
 
-# %% ../../nbs/models/05_scorers.ipynb #1f3450ca
+# %% ../../nbs/models/05_scorers.ipynb #dc462056
 @patch
 def settings(self:Scorer)->dict:
     "Arguments of the class, plain values for JSON"
@@ -204,6 +206,7 @@ def arrays(self:Scorer)->dict:
     "What was fitted, name -> Tensor"
     return {}
 
+# %% ../../nbs/models/05_scorers.ipynb #1f3450ca
 @patch(cls_method=True)
 def from_saved(cls:Scorer,
     settings:dict, # As `settings` gave it
@@ -274,13 +277,14 @@ def distance_statistics(
     "What distances normal images have to those of other patients"
     return NormalStatistics.fit(*memory.between_patients(most, bs), common_images=20, relative=True)
 
-# %% ../../nbs/models/05_scorers.ipynb #f64cfa67
+# %% ../../nbs/models/05_scorers.ipynb #f1b119d8
 @patch
 def begin(self:WindowDistance, task):
     options = dict(search_radius=self.search_radius, k=self.k)
     self._builder = MemoryBuilder(task.images, task.grid.cols, task.parts, self.components,
         groups=task.groups, kind=self.bank, stages=self.stages, mean_shift=self.mean_shift, **options)
 
+# %% ../../nbs/models/05_scorers.ipynb #f64cfa67
 @patch
 def add(self:WindowDistance, h, valid_mask): self._builder.add(h, valid_mask)
 
@@ -420,7 +424,7 @@ class Pool:
     def finish(self, scorers): pass # After the last; the scorers are fitted
     def arrays(self): return {} # What was fitted, name -> Tensor
 
-# %% ../../nbs/models/05_scorers.ipynb #6b7f063d
+# %% ../../nbs/models/05_scorers.ipynb #21e36c50
 @patch
 def image_scores(self:Pool,
     batch:WindowBatch, # After `ask_scorers`
@@ -429,6 +433,7 @@ def image_scores(self:Pool,
     "Anomaly score of each image, higher = more anomalous"
     raise NotImplementedError
 
+# %% ../../nbs/models/05_scorers.ipynb #6b7f063d
 @patch(cls_method=True)
 def from_saved(cls:Pool,
     settings:dict, # As `settings` gave it

@@ -7,7 +7,7 @@ __all__ = ['notice', 'import_highdicom', 'made_uid', 'run_mark', 'Source', 'sour
            'image_object', 'flagged_region', 'segmentation_object', 'has_geometry', 'map_object', 'Finding',
            'report_object', 'DicomOut']
 
-# %% ../../nbs/report/07_dicom_out.ipynb #d3cbedb2
+# %% ../../nbs/report/07_dicom_out.ipynb #95a55e84
 import copy, hashlib, json, logging, re, unicodedata, uuid, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
+
+# %% ../../nbs/report/07_dicom_out.ipynb #d3cbedb2
 from .. import __version__
 from ..core import InputError, written_whole
 from ..data.dicom import one_line_errors, open_image

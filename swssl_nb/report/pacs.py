@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PacsDown', 'Pacs', 'Journal', 'StudyScorer']
 
-# %% ../../nbs/report/08_pacs.ipynb #cc45af1c
+# %% ../../nbs/report/08_pacs.ipynb #66c58f45
 import shutil, sqlite3, sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,8 @@ from pydicom import dcmread
 from pydicom.uid import UID
 from ..core import InputError
 from ..data.cases import Case
+
+# %% ../../nbs/report/08_pacs.ipynb #cc45af1c
 from ..data.dicom import _is_xray_modality
 from ..evaluate.calibrate import Sample
 from ..evaluate.worklist import checked_drift

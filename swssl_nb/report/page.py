@@ -7,7 +7,7 @@ __all__ = ['page_css', 'viewer_script', 'image_side', 'radiograph_jpeg', 'heatma
            'scored_entries', 'judged_entries', 'words_section', 'drift_text', 'scoring_facts', 'facts_list', 'list_row',
            'list_columns', 'list_table', 'viewer_section', 'entry_of', 'write_page', 'worklist_page']
 
-# %% ../../nbs/report/06_page.ipynb #35c46098
+# %% ../../nbs/report/06_page.ipynb #3576ecb1
 import datetime, io, json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from fastcore.xml import (A, Body, Button, Dd, Details, Div, Dl, Dt, H1, H2, Hea
     Noscript, Option, Output, P, Pre, Safe, Script, Section, Select, Small, Style, Summary, Table, Tbody, Td, Th, Thead,
     Title, Tr, to_xml)
 from PIL import Image
+
+# %% ../../nbs/report/06_page.ipynb #35c46098
 from .. import __version__
 from ..core import InputError, read_json, written_whole
 from ..data.cases import Cases, label_names

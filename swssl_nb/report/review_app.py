@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['review_css', 'Guard', 'dicom_writer', 'NearestNormals', 'review_app', 'serve_review']
 
-# %% ../../nbs/report/10_review_app.ipynb #68319915
+# %% ../../nbs/report/10_review_app.ipynb #e851a6ea
 import hashlib, hmac, json, os, re, secrets, socket, sys
 from functools import lru_cache
 from pathlib import Path
 from fastcore.basics import patch
 from fastcore.xml import (A, Body, Button, Div, Figcaption, Figure, H1, Head, Html, Img, Input, Label, Link, Main, Meta,
     Noscript, Option, Output, P, Progress, Script, Section, Select, Textarea, Title, to_xml)
+
+# %% ../../nbs/report/10_review_app.ipynb #68319915
 from ..core import InputError, written_whole
 from ..data.cases import Case
 from ..data.radiograph import find_images
@@ -109,10 +111,12 @@ async def __call__(self:Guard, scope, receive, send):
     behind = scope['path'][len(self.token) + 1:] or '/'
     await self.app(dict(scope, path=behind, raw_path=behind.encode()), _counted(receive, self._limit(scope)), send)
 
-# %% ../../nbs/report/10_review_app.ipynb #66af501c
+# %% ../../nbs/report/10_review_app.ipynb #1d6f15c6
 _kinds = dict(all='all images', flagged='flagged', skipped='without a score', open='not reviewed', accepted='accepted',
     rejected='rejected', commented='with a comment')
 _keys = 'a accept, r reject, c comment (Escape leaves it), n nearest normal image, / search.'
+
+# %% ../../nbs/report/10_review_app.ipynb #66af501c
 _review_terms = {
     'Accept, reject': 'You agree, or do not agree, with what the page says of the image. The last word counts. It is '
         'kept with the content of the file, and survives whatever happens to this page.',

@@ -39,7 +39,7 @@ def serve_sample(
     scoring = Scoring(detector, Reviews(Path(out)/'reviews.sqlite', folder), folder, Path(out)/'dropped')
     serve_review(scoring, ready=lambda address: print(address, flush=True))
 
-# %% ../../nbs/report/10a_review_load.ipynb #c35776ec
+# %% ../../nbs/report/10a_review_load.ipynb #073141f8
 def _requests(rng, ids):
     "What a reader may ask next: kind, method, address, body"
     id = rng.choice(ids)
@@ -49,6 +49,7 @@ def _requests(rng, ids):
         ('heatmap', 'GET', f'heatmap/{id}', None), ('review', 'POST', f'review/{id}', review),
         ('news', 'GET', 'rows', None)]
 
+# %% ../../nbs/report/10a_review_load.ipynb #c35776ec
 _often = 20, 15, 10, 5, 50 # of a hundred requests, of each kind
 
 # %% ../../nbs/report/10a_review_load.ipynb #052bdac9

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['inside', 'learned_file', 'Scoring', 'write_pngs']
 
-# %% ../../nbs/report/09a_review_scoring.ipynb #692910b3
+# %% ../../nbs/report/09a_review_scoring.ipynb #dec9b8bb
 import os, queue, threading
 from collections import deque
 from concurrent.futures import Future
@@ -16,6 +16,8 @@ from fastcore.basics import patch
 from ..core import InputError
 from ..data.cache import file_sha256
 from ..data.cases import Case
+
+# %% ../../nbs/report/09a_review_scoring.ipynb #692910b3
 from ..data.radiograph import find_images
 from ..models.detector import Scored
 from ..evaluate.calibrate import Sample
