@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write_folder', 'serve_sample', 'load_page', 'load_figures', 'bench_page']
 
-# %% ../../nbs/report/10a_review_load.ipynb #adc6fdec
+# %% ../../nbs/report/10a_review_load.ipynb #b5cd2118
 import http.client, json, random, re, shutil, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 import numpy as np
@@ -18,7 +18,7 @@ from .review_app import serve_review
 from .review_scoring import Scoring, write_pngs
 from .reviews import Reviews
 
-# %% ../../nbs/report/10a_review_load.ipynb #06633591
+# %% ../../nbs/report/10a_review_load.ipynb #30b44cc6
 def write_folder(
     folder, # Where to
     images:int=200, # Files; only eight differ
@@ -28,7 +28,7 @@ def write_folder(
     first = write_pngs(phantom(6, 2, size=size), folder)
     for i in range(len(first), images): shutil.copy(first[i % len(first)], Path(folder)/f'{i:03}.png')
 
-# %% ../../nbs/report/10a_review_load.ipynb #a9aaf6cb
+# %% ../../nbs/report/10a_review_load.ipynb #a04b8dee
 def serve_sample(
     folder, # As `write_folder` makes it
     out # Where reviews are kept
@@ -39,7 +39,7 @@ def serve_sample(
     scoring = Scoring(detector, Reviews(Path(out)/'reviews.sqlite', folder), folder, Path(out)/'dropped')
     serve_review(scoring, ready=lambda address: print(address, flush=True))
 
-# %% ../../nbs/report/10a_review_load.ipynb #073141f8
+# %% ../../nbs/report/10a_review_load.ipynb #43ffacee
 def _requests(rng, ids):
     "What a reader may ask next: kind, method, address, body"
     id = rng.choice(ids)
@@ -49,10 +49,10 @@ def _requests(rng, ids):
         ('heatmap', 'GET', f'heatmap/{id}', None), ('review', 'POST', f'review/{id}', review),
         ('news', 'GET', 'rows', None)]
 
-# %% ../../nbs/report/10a_review_load.ipynb #c35776ec
+# %% ../../nbs/report/10a_review_load.ipynb #f2c37890
 _often = 20, 15, 10, 5, 50 # of a hundred requests, of each kind
 
-# %% ../../nbs/report/10a_review_load.ipynb #052bdac9
+# %% ../../nbs/report/10a_review_load.ipynb #9581c762
 def _read(host, token, ids, seed, until, answers):
     "One reader: (kind, status, seconds) of each request goes into `answers`; status 0 where there is none"
     rng,version = random.Random(seed),''
@@ -66,7 +66,7 @@ def _read(host, token, ids, seed, until, answers):
         answers.append((kind, status, time.perf_counter() - start))
         if kind == 'news' and status == 200: version = json.loads(data)['version']
 
-# %% ../../nbs/report/10a_review_load.ipynb #e1e89333
+# %% ../../nbs/report/10a_review_load.ipynb #ef0d3bb4
 def _answer(client, method, address, body=None):
     "Status and body of an answer; (0, b'') where there is none"
     try:
@@ -77,7 +77,7 @@ def _answer(client, method, address, body=None):
         client.close()
         return 0, b''
 
-# %% ../../nbs/report/10a_review_load.ipynb #4c7598e3
+# %% ../../nbs/report/10a_review_load.ipynb #a4b01e49
 def load_page(
     address:str, # Of a page that is served
     clients:int=50, # At once
@@ -93,7 +93,7 @@ def load_page(
     for reader in readers: reader.join()
     return answers
 
-# %% ../../nbs/report/10a_review_load.ipynb #a615cb8e
+# %% ../../nbs/report/10a_review_load.ipynb #787ca30f
 def load_figures(
     answers:list # As `load_page` gives them
 )->dict: # requests, errors, median and p99 in seconds, and p99 of each kind
@@ -104,14 +104,14 @@ def load_figures(
         median=float(np.median(every)), p99=float(np.quantile(every, 0.99)),
         by={kind: float(np.quantile(some, 0.99)) for kind,some in seconds.items()})
 
-# %% ../../nbs/report/10a_review_load.ipynb #1d1da8e5
+# %% ../../nbs/report/10a_review_load.ipynb #3d159918
 def _address(process):
     "The address that a process prints; `InputError` where it ends without"
     for line in process.stdout:
         if line.startswith('http://'): return line.strip()
     raise InputError('the review page was not served', do='pip install "swssl_nb[review]"')
 
-# %% ../../nbs/report/10a_review_load.ipynb #bfb28bfe
+# %% ../../nbs/report/10a_review_load.ipynb #93cca3d8
 def _wait_for_rows(address, seconds=120):
     "Wait until the first images are scored"
     _,host,token,_ = re.split('/+', address)
@@ -122,10 +122,10 @@ def _wait_for_rows(address, seconds=120):
         time.sleep(0.1)
     raise InputError('no image was scored', do='look at what swssl_nb review says')
 
-# %% ../../nbs/report/10a_review_load.ipynb #8002594b
+# %% ../../nbs/report/10a_review_load.ipynb #c39b2834
 _program = 'import sys; from swssl_nb.report.review_load import *; serve_sample(*sys.argv[1:])'
 
-# %% ../../nbs/report/10a_review_load.ipynb #00e06eea
+# %% ../../nbs/report/10a_review_load.ipynb #17f13912
 def bench_page(
     clients:int=50, # At once
     seconds:float=60, # As long as they ask
@@ -135,7 +135,7 @@ def bench_page(
     with tempfile.TemporaryDirectory() as made:
         folder,out = Path(made)/'in',Path(made)/'out'
         write_folder(folder, images)
-        words = [sys.executable, '-c', _program, str(folder), str(out)]
+        words = [sys.executable, '-W', 'ignore', '-c', _program, str(folder), str(out)]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         try:
             address = _address(process)
