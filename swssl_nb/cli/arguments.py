@@ -56,7 +56,8 @@ def add_data(
     "The options that name a data set"
     data = p.add_argument_group('data')
     add_layout(data)
-    text = 'its folder; a CSV for csv; NORMAL,ABNORMAL[,SEED[,CONTRAST]] for phantom: numbers of images'
+    text = ('its folder; a CSV for csv; NORMAL,ABNORMAL[,SEED[,CONTRAST]] for phantom: numbers of images, '
+        'and lesions from subtle (1, the default) to plain (3, as in the demo)')
     data.add_argument('--data', required=required, metavar='PATH', help=text)
     return data
 

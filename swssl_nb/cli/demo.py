@@ -106,7 +106,8 @@ def _check_places(out, names, overwrite):
 def _write_report(page, results, detectors, cases):
     "The HTML page that compares the methods"
     from swssl_nb.report.html import report
-    print(report(results, detectors, cases, page, title='swssl_nb demo: phantoms'))
+    title = f'swssl_nb demo: phantoms with plain lesions, {demo_contrast:g} times as strong as subtle ones'
+    print(report(results, detectors, cases, page, title=title))
 
 # %% ../../nbs/cli/04_demo.ipynb #d51597e0
 def run_demo(
@@ -121,6 +122,7 @@ def run_demo(
     table, page = _check_places(out, methods, overwrite)
     sets, done = demo_images(images), []
     print('The images are phantoms: chest radiographs computed from a 3-D anatomy, of no real patient.')
+    print(f'Their lesions are plain: {demo_contrast:g} times as strong as the subtle ones of `phantom()`.')
     for name,recipe in methods.items():
         print(f'{name}:', end=' ', flush=True)
         done.append(demo_run(out/name, sets, recipe, overwrite, done[0][1] if done else None))

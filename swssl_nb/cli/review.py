@@ -14,16 +14,15 @@ from .score import learned_rows, load_detector
 # %% ../../nbs/cli/05f_review.ipynb #67fc99e6
 def _new_scoring(args):
     "The run, ready to score the folder; `InputError` where one of them is not as it should be"
-    from swssl_nb.data.cache import file_sha256
+    from swssl_nb.report.dicom_out import run_mark
     from swssl_nb.report.review_scoring import Scoring
     from swssl_nb.report.reviews import Reviews
     out = Path(args.out or Path(args.run)/'review')
     if out.resolve().is_relative_to(Path(args.folder).resolve()):
         raise InputError('lies in the folder of images, which is only read', out, 'name another --out')
     detector = load_detector(args.run, args.device)
-    mark = file_sha256(Path(args.run)/'detector.json')[:16]
-    return Scoring(detector, Reviews(out/'reviews.sqlite', args.folder), args.folder, out/'dropped', mark,
-        learned_rows(args.run))
+    reviews = Reviews(out/'reviews.sqlite', args.folder)
+    return Scoring(detector, reviews, args.folder, out/'dropped', run_mark(args.run), learned_rows(args.run))
 
 # %% ../../nbs/cli/05f_review.ipynb #a8831939
 def review(args):

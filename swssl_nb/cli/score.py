@@ -277,8 +277,8 @@ def with_dicom(
 ): # `Detector` or `DicomOut`
     "The detector, which leaves DICOM objects behind where the user asked for them"
     if not args.dicom: return detector
-    from swssl_nb.report.dicom_out import DicomOut
-    return DicomOut(detector, args.run, args.dicom)
+    from swssl_nb.report.dicom_out import DicomOut, run_mark
+    return DicomOut(detector, run_mark(args.run), args.dicom)
 
 # %% ../../nbs/cli/02_score.ipynb #03cf2499
 def finish_dicom(

@@ -23,9 +23,8 @@ from pydicom.uid import UID
 # %% ../../nbs/report/07_dicom_out.ipynb #d3cbedb2
 from .. import __version__
 from ..core import InputError, written_whole
-from ..data.dicom import one_line_errors, open_image
+from ..data.dicom import open_image
 from ..data.radiograph import read_radiograph
-from ..evaluate.worklist import worklist_row
 from ..models.detector import Detector
 from .figures import highlight_from, light, overlay
 from .targets import writable_folder
@@ -433,11 +432,11 @@ class DicomOut:
     "A detector that leaves DICOM objects of each image behind; all but `stream` is the detector's own"
     def __init__(self,
         detector, # `Detector`
-        run, # Its run folder
+        mark:str, # Of its run, see `run_mark`
         folder # Where to; made if missing
     ): # `InputError` without highdicom, or where the folder cannot be written
         import_highdicom()
-        self.detector,self.mark,self.folder = detector,run_mark(run),writable_folder(folder)
+        self.detector,self.mark,self.folder = detector,mark,writable_folder(folder)
         self.studies,self.files,self.segmentations,self.failed = {},[],[],[]
         self.names = set() # of images, as a disk that does not tell upper from lower case has them
 

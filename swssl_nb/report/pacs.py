@@ -6,7 +6,7 @@
 __all__ = ['PacsDown', 'Pacs', 'Journal', 'StudyScorer']
 
 # %% ../../nbs/report/08_pacs.ipynb #66c58f45
-import shutil, sqlite3, sys
+import shutil, sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from ..core import InputError
 from ..data.cases import Case
 
 # %% ../../nbs/report/08_pacs.ipynb #cc45af1c
-from ..data.dicom import _is_xray_modality
+from ..data.dicom import is_xray_modality
 from ..evaluate.calibrate import Sample
 from ..evaluate.worklist import checked_drift
 from .dicom_out import DicomOut, run_mark
@@ -124,7 +124,7 @@ def radiographs(self:Pacs,
 )->list: # (SeriesInstanceUID, SOPInstanceUID)
     "The radiographs of a study"
     every = self._all_pages(self.client.search_for_series, 'SeriesInstanceUID', study)
-    chosen = [series for series,entry in every.items() if _is_xray_modality(str(_value(entry, 'Modality')))]
+    chosen = [series for series,entry in every.items() if is_xray_modality(str(_value(entry, 'Modality')))]
     return [(series, image) for series in chosen for image in self.objects(study, series)]
 
 # %% ../../nbs/report/08_pacs.ipynb #d0b865ab
@@ -262,8 +262,8 @@ class StudyScorer:
         run, # Its run folder
         folder # For the journal, and for the files of a study while it is worked on
     ): # `InputError` where the folder cannot be written, or another process works in it
-        self.pacs,self.detector,self.run,self.folder = pacs,detector,run,writable_folder(folder)
-        self.journal,self.sample = Journal(self.folder/'journal.sqlite', run_mark(run)),Sample()
+        self.pacs,self.detector,self.mark,self.folder = pacs,detector,run_mark(run),writable_folder(folder)
+        self.journal,self.sample = Journal(self.folder/'journal.sqlite', self.mark),Sample()
         (self.folder/'studies').mkdir(mode=0o700, exist_ok=True)
 
     def place(self, study, part): return self.folder/'studies'/study/part
@@ -283,7 +283,7 @@ def _fetch(self:StudyScorer, study):
 def _score(self:StudyScorer, study):
     "State, and which of its images have no result"
     images = sorted(self.place(study, 'images').iterdir(), key=lambda path: int(path.stem))
-    out = DicomOut(self.detector, self.run, _emptied(self.place(study, 'objects')))
+    out = DicomOut(self.detector, self.mark, _emptied(self.place(study, 'objects')))
     problems = []
     for scored in out.stream([Case(str(path), study) for path in images], progress=False):
         self.sample.add(scored)

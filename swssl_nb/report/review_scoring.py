@@ -6,7 +6,7 @@
 __all__ = ['inside', 'learned_file', 'Scoring', 'write_pngs']
 
 # %% ../../nbs/report/09a_review_scoring.ipynb #dec9b8bb
-import os, queue, threading
+import queue, threading
 from collections import deque
 from concurrent.futures import Future
 from itertools import chain
@@ -219,8 +219,9 @@ def _put(self:Scoring, what):
 # %% ../../nbs/report/09a_review_scoring.ipynb #27bbc7cd
 @patch
 def stop(self:Scoring):
-    "End after the image that is being scored"
+    "End after the image that is being scored, and wait for that: a program must not end in the middle of it"
     self.jobs.put((None, None))
+    if self.is_alive(): self.join(60)
 
 # %% ../../nbs/report/09a_review_scoring.ipynb #7d217d9c
 @patch
