@@ -9,7 +9,7 @@ __all__ = ['evaluate', 'report', 'add_evaluate', 'add_report']
 from ..core import InputError
 from .arguments import add_command, add_data, add_running, read_cases
 from .score import (add_dicom, add_views, finish_dicom, learned_names, load_detector, named_images,
-    of_views, with_dicom)
+    of_views, warn_of_learned, with_dicom)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #4f5b724d
 def _check(args):
@@ -132,6 +132,7 @@ def _page_of_images(args, paths):
     from swssl_nb.report.page import scored_entries
     detector = of_views(with_dicom(load_detector(args.run, args.device), args), args)
     images = [image for image,_ in named_images(paths)]
+    warn_of_learned(args.run, images)
     return scored_entries(detector, images, learned_names(args.run), args.strict)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #45c6f5ee

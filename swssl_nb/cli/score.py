@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['unique_names', 'named_images', 'ChosenDetector', 'of_views', 'add_views', 'load_detector', 'write_heatmap',
-           'learned_rows', 'learned_names', 'with_dicom', 'finish_dicom', 'add_dicom', 'score', 'add_score']
+           'learned_rows', 'learned_names', 'warn_of_learned', 'with_dicom', 'finish_dicom', 'add_dicom', 'score',
+           'add_score']
 
 # %% ../../nbs/cli/02_score.ipynb #b5e28c8c
 import csv, os, sys, time, unicodedata
@@ -237,6 +238,26 @@ def learned_names(
     rows = learned_rows(run)
     return None if rows is None else [Path(row['path']).name for row in rows]
 
+# %% ../../nbs/cli/02_score.ipynb #804f2356
+def _sha256(image):
+    "Of a file; None where it cannot be read, which scoring will tell"
+    from swssl_nb.data.cache import file_sha256
+    try: return file_sha256(image)
+    except (InputError, OSError): return None
+
+# %% ../../nbs/cli/02_score.ipynb #de881578
+def warn_of_learned(
+    run, # Run folder
+    images # Paths
+):
+    "A line on stderr where the run has learned from some of the images"
+    learned = {row['sha256'] for row in learned_rows(run) or ()} - {None}
+    found = [Path(image).name for image in images if learned and _sha256(image) in learned]
+    if not found: return
+    more = f' and {len(found) - 3} more' if len(found) > 3 else ''
+    print(f"WARNING: {len(found)} of {len(images)} images were learned from, and score too low: "
+        f"{', '.join(found[:3])}{more}", file=sys.stderr)
+
 # %% ../../nbs/cli/02_score.ipynb #623b45b2
 def _row_function(detector, images, folder, normals):
     "A function from each `Scored` in turn to its row, which writes its heatmap, too; and the `Sample` that it fills"
@@ -304,6 +325,7 @@ def score(args):
     from swssl_nb.report.targets import check_target, writable_folder
     target, folder = check_target(args.csv, stream=True), args.heatmaps and writable_folder(args.heatmaps)
     detector, images = of_views(with_dicom(load_detector(args.run, args.device), args), args), named_images(args.paths)
+    warn_of_learned(args.run, [image for image,_ in images])
     start = time.perf_counter()
     counts = _score_into(target, detector, images, folder, args.strict, learned_names(args.run))
     rate, skipped = len(images)/(time.perf_counter() - start), counts['skipped']

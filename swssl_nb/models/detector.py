@@ -68,7 +68,9 @@ class Detector:
         self.calibration = None
 
     def __init_subclass__(cls): Detector.kinds[cls.method] = cls
-    def __repr__(self): return f'{type(self).__name__}({self.preprocess.settings()})'
+    def __repr__(self):
+        height,width = self.preprocess.size
+        return f"{self.name} at {height} x {width} pixels, {self.calibration or 'not calibrated'}"
 
 # %% ../../nbs/models/06_detector.ipynb #c1407ea1
 @patch(as_prop=True)
@@ -493,6 +495,8 @@ def _placed(detector, device):
 def _read_description(run):
     "What `detector.json` holds; `InputError` where it is none, or of a format that is not read"
     file = run/'detector.json'
+    runs = sorted(one.parent.name for one in run.glob('*/detector.json'))
+    if runs and not file.exists(): raise InputError('holds several runs', run, f"name one of them: {', '.join(runs)}")
     meta = read_json(file)
     if not isinstance(meta, dict): raise InputError('is no description of a detector', file, 'train again')
     _check_format(meta, run)

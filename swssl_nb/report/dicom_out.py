@@ -228,8 +228,7 @@ def _score_line(detector, score):
     "Score, threshold and quantile in words"
     known = detector.calibration
     if known is None: return f'anomaly score {score:.4g}, no threshold'
-    share = f'above {known.quantile(score):.0%} of normal images'
-    return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {share}'
+    return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {known.rank_text(score)}'
 
 # %% ../../nbs/report/07_dicom_out.ipynb #d236467e
 def _with_text(rgb, *lines):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['page_css', 'viewer_script', 'image_side', 'radiograph_jpeg', 'heatmap_png', 'outline_png', 'PageEntries',
-           'scored_entries', 'judged_entries', 'words_section', 'drift_text', 'scoring_facts', 'facts_list', 'list_row',
-           'list_columns', 'list_table', 'viewer_section', 'entry_of', 'write_page', 'worklist_page']
+           'scored_entries', 'judged_entries', 'drift_text', 'scoring_facts', 'facts_list', 'list_row', 'list_columns',
+           'list_table', 'viewer_section', 'entry_of', 'write_page', 'worklist_page']
 
 # %% ../../nbs/report/06_page.ipynb #3576ecb1
 import datetime, io, json
@@ -25,7 +25,7 @@ from ..evaluate.calibrate import Sample
 from ..evaluate.protocol import evaluate
 from ..evaluate.worklist import *
 from .figures import light, overlay
-from .html import data_uri, figure_parts
+from .html import data_uri, figure_parts, figure_terms, list_terms, words_section
 
 # %% ../../nbs/report/06_page.ipynb #98eed82e
 def image_side(
@@ -177,48 +177,6 @@ def judged_entries(
     result = judge(watched, cases, strict=strict, **kwargs)
     if not known.all(): _list_unknown(watched, list(cases[~known]), strict)
     return _sorted_entries(watched, result)
-
-# %% ../../nbs/report/06_page.ipynb #b31e0d31
-_terms = {
-    'Score': 'How anomalous the image is; higher is more anomalous. Only its order means something.',
-    'Quantile': 'The share of normal images, set aside for calibration, that score no higher; the image itself counts '
-        'as one of them, so it stays below 100 %.',
-    'Flag': 'The score lies above the threshold.',
-    'Threshold': 'Chosen so that no more than the target share of normal images (false positives) lies above it.',
-    'Reason': 'What stands out most, where the heatmap is highest, and how many normal images score as high.',
-    'Spreads above normal': 'How far a part of the score lies above its median in normal images, in their spread.',
-    'Heatmap': 'Coloured where it is above 99 % of the pixels of normal images; yellow is highest.',
-    'Window, level': 'The width and the middle of the range of greys that is shown.',
-    'Drift': 'Whether the images look like those that the threshold was set on. Where not, nothing is flagged.'}
-
-# %% ../../nbs/report/06_page.ipynb #6604dab8
-_figure_terms = {
-    'Truth, green outline': 'Label and drawn lesion, as the labels say; the detector has not seen them.',
-    'AUROC': 'How often an abnormal image scores higher than a normal one: 0.5 is chance, 1 is perfect. '
-        'In brackets its 95 % interval, which takes the images of one patient together.',
-    'Confounder': 'A quantity that needs no detector, as brightness; "alone" is its AUROC in the better direction.',
-    'Within': 'Only images of the same group, as the same view, are compared with each other.',
-    'Matched': 'The AUROC on pairs of a normal and an abnormal image that are alike in the confounders.',
-    'Pointing game': 'How often the highest point of the heatmap lies in a drawn lesion.',
-    'Best fixed point': 'How often one spot, the same on every image, would: learned from the other patients.',
-    'Box-matched': 'How often the heatmap is higher in a drawn box than at the same place of a normal image.',
-    'S/image': 'Seconds that the median image took.'}
-
-# %% ../../nbs/report/06_page.ipynb #d64ce2cf
-_calibrated_terms = 'Quantile', 'Flag', 'Threshold', 'Reason', 'Spreads above normal', 'Heatmap', 'Drift'
-
-# %% ../../nbs/report/06_page.ipynb #755441bc
-def words_section(
-    detector, # `Detector`, whose calibration says which words are used
-    more:dict={} # Further word -> its meaning
-): # HTML element
-    "The words of a page, a line each"
-    terms = _terms | more
-    if detector.calibration is None:
-        terms = {term: text for term,text in terms.items() if term not in _calibrated_terms}
-        terms['Heatmap'] = 'Each is scaled by itself, from its lowest to its highest value; yellow is highest.'
-    lines = [part for term,text in terms.items() for part in (Dt(term), Dd(text))]
-    return Section(H2('What the words mean'), Dl(*lines, cls='words'), id='words')
 
 # %% ../../nbs/report/06_page.ipynb #c66d4a94
 def _recipe_text(run):
@@ -704,9 +662,9 @@ def write_page(
     head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width,initial-scale=1'),
         Meta(http_equiv='Content-Security-Policy', content=_policy), Title(title), Style(page_css))
     figures,card,viewer = _figures(page),_card(run),_viewer(page)
-    more = _figure_terms if page.result is not None else {}
+    terms = list_terms | (figure_terms if page.result is not None else {})
     view = Div(viewer, _list(page), cls='view bare' if viewer.hidden else 'view')
-    words = words_section(page.detector, more)
+    words = words_section(page.detector, terms)
     start,end = (H1(title), _about(page, run), _links(figures, card)),(words, *card, P(_notice))
     data = Script(Safe(_as_json(page)), type='application/json', id='entries')
     scripts = data,Script(Safe(viewer_script + _list_script))

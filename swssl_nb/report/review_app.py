@@ -18,6 +18,7 @@ from ..core import InputError, written_whole
 from ..data.cases import Case
 from ..data.radiograph import find_images
 from ..evaluate.worklist import row_text
+from .html import list_terms, words_section
 from .page import *
 from .review_scoring import *
 from .reviews import *
@@ -168,7 +169,7 @@ def _page_html(scoring, run, limit):
     "The page, without its rows"
     viewer = viewer_section(['image','heatmap'], [_nearest_part()], [_review_part()], _keys)
     view = Div(viewer, _list_part(_columns(scoring.detector)), cls='view')
-    words = words_section(scoring.detector, _review_terms)
+    words = words_section(scoring.detector, list_terms | _review_terms)
     head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width,initial-scale=1'),
         Title('Review'), Link(rel='icon', href='data:,'), Link(rel='stylesheet', href='review.css'),
         Script(src='review.js', defer=True))
