@@ -9,7 +9,7 @@ __all__ = ['review', 'add_review']
 from pathlib import Path
 from ..core import InputError
 from .arguments import add_command
-from .score import learned_rows, load_detector
+from .score import add_keep_identifiers, learned_rows, load_detector
 
 # %% ../../nbs/cli/05f_review.ipynb #67fc99e6
 def _new_scoring(args):
@@ -33,7 +33,8 @@ def review(args):
     def ready(address):
         print(f'{len(scoring.files)} images, {len(scoring.new)} of them to be scored')
         print(f'{address}\nWho has this address sees the images. Ctrl+C ends the page; reviews are kept.', flush=True)
-    serve_review(scoring, args.run, args.port, args.normals, 1_000_000*args.limit, ready)
+    limit = 1_000_000*args.limit
+    serve_review(scoring, args.run, args.port, args.normals, limit, ready, args.keep_identifiers)
 
 # %% ../../nbs/cli/05f_review.ipynb #a5d508c5
 def add_review(
@@ -49,6 +50,7 @@ def add_review(
     p.add_argument('--port', type=int, default=0, metavar='INT', help='of the address (any free one)')
     text = 'size of an image that may be dropped on the page (64)'
     p.add_argument('--limit', type=int, default=64, metavar='MB', help=text)
+    add_keep_identifiers(p)
     _add_running(p)
 
 # %% ../../nbs/cli/05f_review.ipynb #72166baa

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['unique_names', 'named_images', 'ChosenDetector', 'of_views', 'add_views', 'load_detector', 'write_heatmap',
-           'learned_rows', 'learned_names', 'with_dicom', 'finish_dicom', 'add_dicom', 'score', 'add_score']
+           'learned_rows', 'learned_names', 'with_dicom', 'finish_dicom', 'add_dicom', 'add_keep_identifiers', 'score',
+           'add_score']
 
 # %% ../../nbs/cli/02_score.ipynb #b5e28c8c
 import csv, os, sys, time, unicodedata
@@ -273,12 +274,14 @@ def _flagged_text(n): return 'flags withheld' if n is None else f'{n} flagged'
 # %% ../../nbs/cli/02_score.ipynb #b41ea2b6
 def with_dicom(
     detector, # `Detector`
-    args # With `dicom`, as `add_dicom` gives it, and `run`
-): # `Detector` or `DicomOut`
+    args # With `dicom` and `keep_identifiers`, as `add_dicom` gives them, and `run`
+): # `Detector` or `DicomOut`; `InputError` where identifiers have nowhere to go
     "The detector, which leaves DICOM objects behind where the user asked for them"
-    if not args.dicom: return detector
+    if not args.dicom:
+        if args.keep_identifiers: raise InputError('--keep-identifiers without --dicom', do='give --dicom DIR')
+        return detector
     from swssl_nb.report.dicom_out import DicomOut, run_mark
-    return DicomOut(detector, run_mark(args.run), args.dicom)
+    return DicomOut(detector, run_mark(args.run), args.dicom, args.keep_identifiers)
 
 # %% ../../nbs/cli/02_score.ipynb #03cf2499
 def finish_dicom(
@@ -295,8 +298,16 @@ def finish_dicom(
 def add_dicom(
     p # Parser of a command
 ):
-    "The option for DICOM objects"
+    "The options for DICOM objects"
     p.add_argument('--dicom', metavar='DIR', help='folder for DICOM overlays, segmentations and reports')
+    add_keep_identifiers(p)
+
+def add_keep_identifiers(
+    p # Parser of a command
+):
+    "The option that lets private data into DICOM objects"
+    text = 'copy patient, dates and study description into DICOM objects, and names of files into theirs (UIDs alone)'
+    p.add_argument('--keep-identifiers', action='store_true', help=text)
 
 # %% ../../nbs/cli/02_score.ipynb #c8817da5
 def score(args):

@@ -72,14 +72,14 @@ def run_mark(
     return hashlib.sha256(description).hexdigest()[:16]
 
 # %% ../../nbs/report/07_dicom_out.ipynb #91206e1a
-_copied = '''PatientID IssuerOfPatientID PatientName PatientBirthDate PatientSex PatientIdentityRemoved
-    DeidentificationMethod DeidentificationMethodCodeSequence StudyInstanceUID StudyDate StudyTime AccessionNumber
-    StudyID StudyDescription ReferringPhysicianName SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns
-    Laterality ImageLaterality PatientOrientation FrameOfReferenceUID PositionReferenceIndicator PixelSpacing
-    ImagePositionPatient ImageOrientationPatient SliceThickness LossyImageCompression LossyImageCompressionRatio
-    LossyImageCompressionMethod SharedFunctionalGroupsSequence'''.split()
+_always = '''StudyInstanceUID SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns Laterality
+    ImageLaterality PatientOrientation FrameOfReferenceUID PixelSpacing ImagePositionPatient ImageOrientationPatient
+    SliceThickness LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod'''.split()
+_identifiers = '''PatientID IssuerOfPatientID PatientName PatientBirthDate PatientSex PatientIdentityRemoved
+    DeidentificationMethod DeidentificationMethodCodeSequence StudyDate StudyTime AccessionNumber StudyID
+    StudyDescription ReferringPhysicianName PositionReferenceIndicator'''.split()
 _never_missing = '''PatientID PatientName PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber StudyID
-    ReferringPhysicianName Modality'''.split() # may be empty
+    ReferringPhysicianName PositionReferenceIndicator Modality'''.split() # may be empty
 
 # %% ../../nbs/report/07_dicom_out.ipynb #03cf6a9b
 def _is_orientation(sides):
@@ -88,47 +88,80 @@ def _is_orientation(sides):
     return all(re.fullmatch('[AFHLPR]{1,3}', side) for side in sides)
 
 # %% ../../nbs/report/07_dicom_out.ipynb #23a93c18
+_forms = dict(PatientBirthDate=r'\d{8}', StudyDate=r'\d{8}', StudyTime=r'\d{6}(\.\d{1,6})?', PatientSex='[MFO]',
+    Laterality='[LRBU]', ImageLaterality='[LRBU]')
+_forms_or_none = dict(FrameOfReferenceUID=r'[\d.]{1,64}', LossyImageCompression='0[01]',
+    LossyImageCompressionMethod=r'ISO_\d+(_\d+)?')
+
+# %% ../../nbs/report/07_dicom_out.ipynb #709f9661
+def _has_form(header, name, form):
+    "Whether an element, or each of its values, has a form"
+    values = header.get(name) or ''
+    return all(re.fullmatch(form, str(value)) for value in (values if isinstance(values, MultiValue) else [values]))
+
+# %% ../../nbs/report/07_dicom_out.ipynb #d5d341fe
 def _allowed(header):
-    "Empty what DICOM does not allow"
-    if header.PatientSex not in ('M', 'F', 'O'): header.PatientSex = ''
-    for name,form in (('PatientBirthDate', r'\d{8}'), ('StudyDate', r'\d{8}'), ('StudyTime', r'\d{6}(\.\d{1,6})?')):
-        if not re.fullmatch(form, str(header.get(name) or '')): setattr(header, name, '')
+    "Empty what DICOM does not allow: any text may stand there"
+    for name,form in _forms.items():
+        if name in header and not _has_form(header, name, form): setattr(header, name, '')
+    for name,form in _forms_or_none.items():
+        if name in header and not _has_form(header, name, form): delattr(header, name)
     spacing = header.get('PixelSpacing')
     if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0): del header.PixelSpacing
     if not _is_orientation(header.get('PatientOrientation')): header.PatientOrientation = ''
 
-# %% ../../nbs/report/07_dicom_out.ipynb #fbd16c54
+# %% ../../nbs/report/07_dicom_out.ipynb #5bee1d61
 def _instance_number(header, frame):
     "A number from 1 that is the same whenever the image is scored"
     return frame + 1 if frame is not None else max(int(header.get('InstanceNumber') or 1), 1)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
-def _one_frame(header, frame):
-    "What objects copy of a header, as if the file held this frame alone"
+# %% ../../nbs/report/07_dicom_out.ipynb #4cb51ca4
+def _only(ds, names):
+    "A copy of some elements"
     new = Dataset()
-    for name in _copied:
-        if name in header: new[name] = copy.deepcopy(header[name])
+    for name in names:
+        if name in ds: new[name] = copy.deepcopy(ds[name])
+    return new
+
+# %% ../../nbs/report/07_dicom_out.ipynb #71bf86fb
+_places = dict(PixelMeasuresSequence=['PixelSpacing','SliceThickness','SpacingBetweenSlices'],
+    PlanePositionSequence=['ImagePositionPatient'], PlaneOrientationSequence=['ImageOrientationPatient'])
+
+def _place(group):
+    "Where a functional group says that a frame lies"
+    new = Dataset()
+    for name,elements in _places.items():
+        if group.get(name): setattr(new, name, [_only(group[name][0], elements)])
+    return new
+
+# %% ../../nbs/report/07_dicom_out.ipynb #40f7bda8
+def _one_frame(header, frame, keep_identifiers):
+    "What objects copy of a header, as if the file held this frame alone"
+    new = _only(header, _always + _identifiers if keep_identifiers else _always)
     for name in _never_missing:
         if name not in new: setattr(new, name, '')
-    groups = header.get('PerFrameFunctionalGroupsSequence')
-    if groups: new.PerFrameFunctionalGroupsSequence = [groups[frame or 0]]
+    shared,groups = header.get('SharedFunctionalGroupsSequence'),header.get('PerFrameFunctionalGroupsSequence')
+    if shared: new.SharedFunctionalGroupsSequence = [_place(shared[0])]
+    if groups: new.PerFrameFunctionalGroupsSequence = [_place(groups[frame or 0])]
     new.NumberOfFrames,new.InstanceNumber = 1,_instance_number(header, frame)
     new.SpecificCharacterSet = 'ISO_IR 192'
     _allowed(new)
     return new
 
-# %% ../../nbs/report/07_dicom_out.ipynb #9144b8e1
+# %% ../../nbs/report/07_dicom_out.ipynb #40d044be
 @dataclass
 class Source:
     "The image that objects are about"
     header:Dataset # As `_one_frame` gives it
     frame:int|None=None # Of a file with several, from 0
     known:bool=True # It came from a DICOM file: the objects go into its study
+    named:bool=False # With the identifiers of that file
+    has_text:bool=False # That file says that text is burned into its pixels
 
     @property
     def reference(self)->Dataset: return _reference(self.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #90f24dd3
+# %% ../../nbs/report/07_dicom_out.ipynb #76339e7d
 def _reference(ds):
     "The four UIDs that name an object"
     new = Dataset()
@@ -137,9 +170,10 @@ def _reference(ds):
 
 def _is_named(header):
     "Whether a header has the UIDs that others can refer to"
-    return all(header.get(name) for name in ('StudyInstanceUID', 'SeriesInstanceUID', 'SOPClassUID', 'SOPInstanceUID'))
+    names = 'StudyInstanceUID','SeriesInstanceUID','SOPClassUID','SOPInstanceUID'
+    return all(header.get(name) and _has_form(header, name, r'[\d.]{1,64}') for name in names)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #1b865e44
+# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
 def _new_source(radiograph):
     "A `Source` for pixels alone, float32 H x W"
     digest = hashlib.sha256(f'{radiograph.shape}'.encode() + np.ascontiguousarray(radiograph).tobytes()).hexdigest()
@@ -149,11 +183,12 @@ def _new_source(radiograph):
     header.SOPClassUID,header.Modality = pydicom.uid.SecondaryCaptureImageStorage,'OT'
     header.Rows,header.Columns = radiograph.shape
     header.StudyDescription = 'Made from a file that was no DICOM'
-    return Source(_one_frame(header, None), known=False)
+    return Source(_one_frame(header, None, True), known=False)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #03157025
+# %% ../../nbs/report/07_dicom_out.ipynb #f6c82ddd
 def source_of(
-    scored # `Scored`, with radiograph
+    scored, # `Scored`, with radiograph
+    keep_identifiers:bool=False # Patient, dates and descriptions of the study, too
 )->Source: # `InputError` where its file can no longer be read
     "The image of a score, as DICOM objects refer to it"
     if not Path(scored.path).is_file(): return _new_source(scored.radiograph)
@@ -162,13 +197,14 @@ def source_of(
     if not _is_named(header): return _new_source(scored.radiograph)
     if (header.Rows, header.Columns) != scored.radiograph.shape:
         raise InputError('has another size than what was scored', scored.path, 'score the file as it is')
-    return Source(_one_frame(header, scored.case.frame), scored.case.frame)
+    copied,has_text = _one_frame(header, scored.case.frame, keep_identifiers),header.get('BurnedInAnnotation') == 'YES'
+    return Source(copied, scored.case.frame, named=keep_identifiers, has_text=has_text)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #b6d12143
+# %% ../../nbs/report/07_dicom_out.ipynb #03157025
 def _read_again(case):
     return read_radiograph(case.path) if case.frame is None else read_radiograph(case.path, case.frame)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #3cfcc13a
+# %% ../../nbs/report/07_dicom_out.ipynb #462fd917
 def _turn_back(scored):
     "Index that lays an array of H x W as the file lies; `InputError` where the reader did more than turn or mirror"
     if scored.case.reader is read_radiograph: return np.s_[:,:]
@@ -177,7 +213,7 @@ def _turn_back(scored):
         if np.array_equal(scored.radiograph, stored[::rows,::columns]): return np.s_[::rows,::columns]
     raise InputError('was changed by its reader before it was scored', scored.path, 'score the file as it is')
 
-# %% ../../nbs/report/07_dicom_out.ipynb #756cfc64
+# %% ../../nbs/report/07_dicom_out.ipynb #9d0abb80
 def as_stored(
     scored # `Scored` with heatmap and radiograph
 ): # `Scored`; `InputError` where its reader did more than turn or mirror the image
@@ -185,24 +221,25 @@ def as_stored(
     turn = _turn_back(scored)
     return replace(scored, heatmap=scored.heatmap[turn], radiograph=scored.radiograph[turn])
 
-# %% ../../nbs/report/07_dicom_out.ipynb #f77dd5b1
+# %% ../../nbs/report/07_dicom_out.ipynb #7a6bcbc9
 notice = 'Research only, not for diagnosis'
 _kinds = {'image': (9000, 'Image of a file that was no DICOM'), 'overlay': (9001, f'Heatmap overlay. {notice}'),
     'segmentation': (9002, f'Anomalous region. {notice}'), 'map': (9003, f'Heatmap values. {notice}'),
     'report': (9004, f'Anomaly scores. {notice}')} # kind -> number and description of its series
 
-# %% ../../nbs/report/07_dicom_out.ipynb #f28f5e7d
+# %% ../../nbs/report/07_dicom_out.ipynb #84fff91f
 def _identity(source, run, kind, *more):
     "What names an object, and what made it; `more` tells objects of one image and kind apart"
     number,description = _kinds[kind]
     header = source.header
     image = header.SOPInstanceUID,source.frame
-    return dict(series_instance_uid=made_uid(run, header.StudyInstanceUID, kind), series_number=number,
-        sop_instance_uid=made_uid(run, *image, kind, *more), instance_number=int(header.InstanceNumber),
+    nameless = ['without identifiers'] if source.known and not source.named else []
+    return dict(series_instance_uid=made_uid(run, header.StudyInstanceUID, kind, *nameless), series_number=number,
+        sop_instance_uid=made_uid(run, *image, kind, *more, *nameless), instance_number=int(header.InstanceNumber),
         manufacturer='swssl_nb developers', manufacturer_model_name='swssl_nb', software_versions=__version__,
         device_serial_number=run or 'none', series_description=description)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #b9d1d0a4
+# %% ../../nbs/report/07_dicom_out.ipynb #832b52f4
 def _in_study(ds, header):
     "An object with what highdicom leaves away of patient and study"
     for name in ('IssuerOfPatientID', 'PatientIdentityRemoved', 'DeidentificationMethod',
@@ -210,7 +247,7 @@ def _in_study(ds, header):
         if name in header: ds[name] = copy.deepcopy(header[name])
     return ds
 
-# %% ../../nbs/report/07_dicom_out.ipynb #977b2728
+# %% ../../nbs/report/07_dicom_out.ipynb #252b9c06
 def _completed(ds, source):
     "An image with what highdicom leaves away"
     dimensions = made_uid(ds.SOPInstanceUID, 'dimensions')
@@ -223,7 +260,7 @@ def _completed(ds, source):
     if ds.Modality != 'SEG': ds.Laterality = source.header.get('Laterality') or ''
     return _in_study(ds, source.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #645e539d
+# %% ../../nbs/report/07_dicom_out.ipynb #3cfcc13a
 def _score_line(detector, score):
     "Score, threshold and quantile in words"
     known = detector.calibration
@@ -231,7 +268,7 @@ def _score_line(detector, score):
     share = f'above {known.quantile(score):.0%} of normal images'
     return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {share}'
 
-# %% ../../nbs/report/07_dicom_out.ipynb #d236467e
+# %% ../../nbs/report/07_dicom_out.ipynb #756cfc64
 def _with_text(rgb, *lines):
     "White text burned into the lower left corner, a sixtieth of the height, at least 8 pixels"
     image = Image.fromarray(rgb)
@@ -240,13 +277,13 @@ def _with_text(rgb, *lines):
         font=ImageFont.load_default(size), stroke_width=max(1, size//10), stroke_fill='black')
     return np.asarray(image)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #069e06b7
+# %% ../../nbs/report/07_dicom_out.ipynb #041a4148
 def _burned_in(detector, scored):
     "What the overlay shows, uint8 H x W x 3"
     rgb = overlay(scored.radiograph, light(detector, scored.heatmap))
     return _with_text(rgb, _score_line(detector, scored.score), notice)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #443725f0
+# %% ../../nbs/report/07_dicom_out.ipynb #f77dd5b1
 def _to_source(ds, source):
     "The item that refers to the source, in an object where highdicom sets none"
     item = source.reference
@@ -256,14 +293,14 @@ def _to_source(ds, source):
     series.SeriesInstanceUID,series.ReferencedInstanceSequence = item.SeriesInstanceUID,[copy.deepcopy(new)]
     ds.SourceImageSequence,ds.ReferencedSeriesSequence = [new],[series]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #d3f8ed70
+# %% ../../nbs/report/07_dicom_out.ipynb #f28f5e7d
 def _pixel_shape(ds, scored, source):
     "How large a pixel is, or how high it is for its width"
     aspect = getattr(scored.radiograph, 'aspect', 1.)
     if 'PixelSpacing' in source.header: ds.PixelSpacing = source.header.PixelSpacing
     elif aspect != 1: ds.PixelAspectRatio = [round(1000*aspect), 1000]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #4f868178
+# %% ../../nbs/report/07_dicom_out.ipynb #5c4270b0
 def _secondary_capture(pixels, photometric, scored, source, identity):
     "A Secondary Capture of pixels, uint8 H x W x 3 or uint16 H x W"
     hd = import_highdicom()
@@ -273,7 +310,7 @@ def _secondary_capture(pixels, photometric, scored, source, identity):
     _pixel_shape(ds, scored, source)
     return ds
 
-# %% ../../nbs/report/07_dicom_out.ipynb #b10dee6b
+# %% ../../nbs/report/07_dicom_out.ipynb #b9d1d0a4
 def overlay_object(
     detector, # `Detector`
     scored, # `Scored` as `as_stored` gives it
@@ -288,7 +325,7 @@ def overlay_object(
     ds.DerivationDescription = f'Colour where the heatmap is above {highlight_from:.0%} of the pixels of normal images'
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #806186b4
+# %% ../../nbs/report/07_dicom_out.ipynb #d3f8ed70
 def image_object(
     scored, # `Scored`, with radiograph
     source:Source # Its image, not known before
@@ -301,7 +338,7 @@ def image_object(
     ds.WindowCenter,ds.WindowWidth,ds.ImageComments = 32768,65536,'Made from a file that was no DICOM; patient unknown'
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #9dd19155
+# %% ../../nbs/report/07_dicom_out.ipynb #fdc9a497
 def flagged_region(
     detector, # `Detector`, calibrated
     heatmap:np.ndarray # float32 H x W
@@ -309,7 +346,7 @@ def flagged_region(
     "Where a heatmap is highlighted"
     return light(detector, heatmap) > 0
 
-# %% ../../nbs/report/07_dicom_out.ipynb #0b51cf4a
+# %% ../../nbs/report/07_dicom_out.ipynb #5d2e3a66
 def _code(value, meaning):
     "A term of this library's own"
     return import_highdicom().sr.CodedConcept(value, '99SWSSL', meaning)
@@ -322,7 +359,7 @@ def _segment():
     return hd.seg.SegmentDescription(1, 'Region of high anomaly score', codes.SCT.MorphologicallyAbnormalStructure,
         _code('anomalous', 'Region of high anomaly score'), 'AUTOMATIC', algorithm)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #c80b8da8
+# %% ../../nbs/report/07_dicom_out.ipynb #757353d7
 def segmentation_object(
     region:np.ndarray, # bool H x W, in the rows and columns of the file
     source:Source, # The image
@@ -335,14 +372,14 @@ def segmentation_object(
         **_identity(source, run, 'segmentation'))
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #b482e877
+# %% ../../nbs/report/07_dicom_out.ipynb #102a3305
 def has_geometry(
     source:Source # The image
 )->bool:
     "Whether it is known where in the patient an image lies"
     return import_highdicom().spatial.get_image_coordinate_system(source.header) is not None
 
-# %% ../../nbs/report/07_dicom_out.ipynb #25672448
+# %% ../../nbs/report/07_dicom_out.ipynb #1b166e5a
 def map_object(
     heatmap:np.ndarray, # float32 H x W, in the rows and columns of the file
     source:Source, # The image, which has a geometry
@@ -359,7 +396,7 @@ def map_object(
         voi_lut_transformations=[window], **_identity(source, run, 'map'))
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #770bdf0a
+# %% ../../nbs/report/07_dicom_out.ipynb #25672448
 @dataclass
 class Finding:
     "What the report says of an image"
@@ -367,7 +404,7 @@ class Finding:
     score:float # Anomaly score
     objects:list = field(default_factory=list) # UIDs of what was written of it, as `_reference` gives them
 
-# %% ../../nbs/report/07_dicom_out.ipynb #5a723832
+# %% ../../nbs/report/07_dicom_out.ipynb #d6ef6b59
 def _numbers(calibration, score):
     "code, meaning, value of each measurement of an image"
     rows = [('score', 'Anomaly score', score)]
@@ -376,7 +413,7 @@ def _numbers(calibration, score):
         ('quantile', 'Share of normal images that score no higher', calibration.quantile(score)),
         ('false-positive-rate', 'Target false-positive rate', calibration.false_positive_rate)]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #a9c518ba
+# %% ../../nbs/report/07_dicom_out.ipynb #eefce52b
 def _flag(calibration, score, withheld):
     "The coded answer whether an image is flagged, in a list; none without a threshold"
     from pydicom.sr.codedict import codes
@@ -385,7 +422,7 @@ def _flag(calibration, score, withheld):
     if withheld: answer = _code('withheld', 'Withheld: images unlike those of the calibration')
     return [import_highdicom().sr.QualitativeEvaluation(_code('flag', 'Anomaly score above the threshold'), answer)]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #ca869f38
+# %% ../../nbs/report/07_dicom_out.ipynb #decab8bb
 def _group(calibration, finding, run, withheld):
     "The measurements of one image"
     from pydicom.sr.codedict import codes
@@ -400,7 +437,7 @@ def _group(calibration, finding, run, withheld):
         algorithm_id=sr.AlgorithmIdentification('swssl_nb', __version__, [f'run {run}', notice]), measurements=measured,
         qualitative_evaluations=_flag(calibration, finding.score, withheld), source_images=[image])
 
-# %% ../../nbs/report/07_dicom_out.ipynb #c8524374
+# %% ../../nbs/report/07_dicom_out.ipynb #c85a2d11
 def _measurement_report(groups, run):
     "The content of a report"
     from pydicom.sr.codedict import codes
@@ -410,7 +447,7 @@ def _measurement_report(groups, run):
     procedure = sr.CodedConcept('363680008', 'SCT', 'Radiographic imaging procedure')
     return sr.MeasurementReport(sr.ObservationContext(observer_device_context=observer), procedure, groups)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #4bd50484
+# %% ../../nbs/report/07_dicom_out.ipynb #1db6f77d
 def report_object(
     detector, # `Detector`
     findings:list, # `Finding` of each image of one study
@@ -427,22 +464,24 @@ def report_object(
         **_identity(first, run, 'report', images, withheld))
     return _in_study(ds, first.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #60b754a1
+# %% ../../nbs/report/07_dicom_out.ipynb #a9c518ba
 class DicomOut:
     "A detector that leaves DICOM objects of each image behind; all but `stream` is the detector's own"
     def __init__(self,
         detector, # `Detector`
         mark:str, # Of its run, see `run_mark`
-        folder # Where to; made if missing
+        folder, # Where to; made if missing
+        keep_identifiers:bool=False # Patient, dates and descriptions of the study go into the objects, names into files
     ): # `InputError` without highdicom, or where the folder cannot be written
         import_highdicom()
         self.detector,self.mark,self.folder = detector,mark,writable_folder(folder)
+        self.keep_identifiers = keep_identifiers
         self.studies,self.files,self.segmentations,self.failed = {},[],[],[]
         self.names = set() # of images, as a disk that does not tell upper from lower case has them
 
     def __getattr__(self, name): return getattr(self.detector, name)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #82653f49
+# %% ../../nbs/report/07_dicom_out.ipynb #ca869f38
 @patch
 def stream(self:DicomOut,
     cases, # As `Detector.stream` takes them
@@ -456,7 +495,7 @@ def stream(self:DicomOut,
         if scored.error is None: self._write_or_tell(scored, strict)
         yield scored
 
-# %% ../../nbs/report/07_dicom_out.ipynb #6234796f
+# %% ../../nbs/report/07_dicom_out.ipynb #c8524374
 @patch
 def _write_or_tell(self:DicomOut, scored, strict):
     try:
@@ -465,46 +504,50 @@ def _write_or_tell(self:DicomOut, scored, strict):
         if strict: raise
         self.failed.append(str(e))
 
-# %% ../../nbs/report/07_dicom_out.ipynb #1fb71d31
+# %% ../../nbs/report/07_dicom_out.ipynb #4bd50484
+_text_in_pixels = 'no overlay, its header says that text is burned into the pixels; --keep-identifiers writes it'
+
+# %% ../../nbs/report/07_dicom_out.ipynb #5b7278df
 @patch
 def _objects(self:DicomOut, scored, source):
     "Kind and object of all that is written of an image"
     if not source.known: yield 'image', image_object(scored, source)
-    yield 'overlay', overlay_object(self.detector, scored, source, self.mark)
+    if source.has_text and not source.named: self.failed.append(f'{scored.path}: {_text_in_pixels}')
+    else: yield 'overlay', overlay_object(self.detector, scored, source, self.mark)
     known = self.detector.calibration
     if known is not None and known.flag(scored.score):
         region = flagged_region(self.detector, scored.heatmap)
         if region.any(): yield 'segmentation', segmentation_object(region, source, self.mark)
     if source.known and has_geometry(source): yield 'map', map_object(scored.heatmap, source, self.mark)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #9b4234da
+# %% ../../nbs/report/07_dicom_out.ipynb #e00a8dcb
 @patch
 def write(self:DicomOut,
     scored # `Scored`, with heatmap and radiograph
 ): # `InputError` where its header is unusual
     "Write the objects of an image"
-    source = source_of(scored)
+    source = source_of(scored, self.keep_identifiers)
     if source.known: scored = as_stored(scored)
     finding = Finding(source, scored.score)
-    name = self._new_name(scored.case)
+    name = self._new_name(scored.case, source)
     for kind,ds in self._objects(scored, source):
         self._save(ds, name, kind)
         if kind != 'image': finding.objects.append(_reference(ds))
     self.studies.setdefault(source.header.StudyInstanceUID, (name, []))[1].append(finding)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #4071f797
+# %% ../../nbs/report/07_dicom_out.ipynb #dcffb1eb
 @patch
-def _new_name(self:DicomOut, case):
+def _new_name(self:DicomOut, case, source):
     "A name for the files of an image"
     frame = '' if case.frame is None else f'.{case.frame}'
-    first = name = f'{Path(case.path).name[-55:]}{frame}'
+    first = name = (Path(case.path).name[-55:] if self.keep_identifiers else source.header.SOPInstanceUID) + frame
     number = len(self.names)
     while unicodedata.normalize('NFC', name).casefold() in self.names:
         name,number = f'{number}_{first}',number + 1
     self.names.add(unicodedata.normalize('NFC', name).casefold())
     return name
 
-# %% ../../nbs/report/07_dicom_out.ipynb #93e341f5
+# %% ../../nbs/report/07_dicom_out.ipynb #92064b81
 @patch
 def _save(self:DicomOut, ds, name, kind):
     path = self.folder/f'{name}.heatmap.{kind}.dcm'
@@ -512,7 +555,7 @@ def _save(self:DicomOut, ds, name, kind):
     self.files.append(path)
     if kind == 'segmentation': self.segmentations.append(path)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #cde1acbb
+# %% ../../nbs/report/07_dicom_out.ipynb #71de315a
 @patch
 def finish(self:DicomOut,
     withheld:bool=False # Flags are withheld: the images are unlike those of the calibration
@@ -522,10 +565,10 @@ def finish(self:DicomOut,
     for name,findings in self.studies.values():
         with _no_values_told(name): report = report_object(self.detector, findings, self.mark, withheld)
         self._save(report, name, 'report')
-    failed = f'; {len(self.failed)} images gave none' if self.failed else ''
+    failed = f'; {len(self.failed)} images gave none, or no overlay' if self.failed else ''
     return f'{self.folder}: {len(self.files)} DICOM objects in {len(self.studies)} studies{failed}'
 
-# %% ../../nbs/report/07_dicom_out.ipynb #9915be49
+# %% ../../nbs/report/07_dicom_out.ipynb #75c8cffa
 @patch
 def _withhold(self:DicomOut):
     "Take the segmentations away, and out of the reports"

@@ -283,7 +283,7 @@ def _fetch(self:StudyScorer, study):
 def _score(self:StudyScorer, study):
     "State, and which of its images have no result"
     images = sorted(self.place(study, 'images').iterdir(), key=lambda path: int(path.stem))
-    out = DicomOut(self.detector, self.mark, _emptied(self.place(study, 'objects')))
+    out = DicomOut(self.detector, self.mark, _emptied(self.place(study, 'objects')), keep_identifiers=True)
     problems = []
     for scored in out.stream([Case(str(path), study) for path in images], progress=False):
         self.sample.add(scored)
