@@ -93,7 +93,7 @@ class ChosenDetector:
             why,chosen = str(e), True
         return Scored(case, case.path, error=why, chosen=chosen) if why else None
 
-# %% ../../nbs/cli/02_score.ipynb #bf5f90a9
+# %% ../../nbs/cli/02_score.ipynb #1a7dec23
 @patch
 def _chosen(self:ChosenDetector, cases, strict, waiting):
     "Hand on the cases that are scored; `waiting` takes None for each, and the `Scored` of each other one"
@@ -122,7 +122,7 @@ def _in_order(self:ChosenDetector, cases, strict, **kwargs):
         raise
     yield from _next_skipped(waiting)
 
-# %% ../../nbs/cli/02_score.ipynb #d509b743
+# %% ../../nbs/cli/02_score.ipynb #bf5f90a9
 @patch
 def stream(self:ChosenDetector,
     cases, # As `Detector.stream` takes them
@@ -134,7 +134,7 @@ def stream(self:ChosenDetector,
     scores = self._in_order(cases, strict, **kwargs)
     return progress_of(scores, 'scoring' if progress is True else progress, len(cases)) if progress else scores
 
-# %% ../../nbs/cli/02_score.ipynb #a30c3e55
+# %% ../../nbs/cli/02_score.ipynb #59d0891e
 def of_views(
     detector, # `Detector`
     args # With `view` and `view_table`, as `add_views` gives them
@@ -157,7 +157,7 @@ def views_mark(
     table = file_sha256(args.view_table)[:16] if args.view_table else ''
     return f" {','.join(sorted(asked_views(args.view)))} {table}".rstrip()
 
-# %% ../../nbs/cli/02_score.ipynb #bf81a261
+# %% ../../nbs/cli/02_score.ipynb #2458db7c
 def add_views(
     p # Parser of a command
 ):
@@ -166,7 +166,7 @@ def add_views(
     group.add_argument('--view', metavar='VIEW[,VIEW]', help='score these views alone, as PA,AP; others are skipped')
     group.add_argument('--view-table', metavar='CSV', help='path and view of images whose header does not say it')
 
-# %% ../../nbs/cli/02_score.ipynb #2458db7c
+# %% ../../nbs/cli/02_score.ipynb #06f56c66
 def _learned_modality(run):
     "The modality of the images that a run learned from; '' where it has not written it down"
     file = Path(run)/'training.json'
@@ -178,7 +178,7 @@ def _another_modality(path, learned):
     found = dicom_modality(path)
     return None if same_modality(found, learned) else f'{path}: modality {found}, the run learned from {learned}'
 
-# %% ../../nbs/cli/02_score.ipynb #7dbb261c
+# %% ../../nbs/cli/02_score.ipynb #b7f00549
 def load_detector(
     run, # Run folder
     device=None # As `choose_device` takes it; the GPU where there is one
@@ -189,7 +189,7 @@ def load_detector(
     detector, modality = Detector.load(run, device=device), _learned_modality(run)
     return ChosenDetector(detector, partial(_another_modality, learned=modality)) if modality else detector
 
-# %% ../../nbs/cli/02_score.ipynb #063c80f5
+# %% ../../nbs/cli/02_score.ipynb #ddfd0f00
 def write_heatmap(
     detector, # `Detector`
     scored, # `Scored` with heatmap and radiograph
@@ -205,7 +205,7 @@ def write_heatmap(
     with written_whole(folder/f'{name}.heatmap.tif') as part:
         tifffile.imwrite(part, scored.heatmap, compression='zlib')
 
-# %% ../../nbs/cli/02_score.ipynb #b7f00549
+# %% ../../nbs/cli/02_score.ipynb #f9133dda
 def _text(value):
     "A cell of the table: nothing where there is nothing, 1 or 0 for yes or no, a number with all of its digits"
     if value is None: return ''
@@ -233,7 +233,7 @@ def _write_rows(file, scored, row_of):
             print(f'skipped: {one.error}', file=sys.stderr)
     return counts
 
-# %% ../../nbs/cli/02_score.ipynb #9a214836
+# %% ../../nbs/cli/02_score.ipynb #0cca09fa
 def _print_drift(detector, sample):
     "Whether the scored images are unlike those of the calibration, which is said on stderr"
     try: drift = detector.drift(sample)
@@ -244,7 +244,7 @@ def _print_drift(detector, sample):
         return drift.elsewhere
     return False
 
-# %% ../../nbs/cli/02_score.ipynb #f9133dda
+# %% ../../nbs/cli/02_score.ipynb #95e20515
 def _without_flags(table):
     "Empty the column of flags of a table on disk"
     new = Path(f'{table}.new')
@@ -255,7 +255,7 @@ def _without_flags(table):
         for row in rows: writer.writerow(dict(row, flag=''))
     os.replace(new, table)
 
-# %% ../../nbs/cli/02_score.ipynb #0cca09fa
+# %% ../../nbs/cli/02_score.ipynb #370e7f19
 def learned_rows(
     run # Run folder
 )->list: # dicts with `path` and `sha256`, as in the record of the run
@@ -267,7 +267,7 @@ def learned_rows(
     rows = [row for row in record['train'] if row['label'] == 0 and row['path'] not in skipped]
     return rows if len(rows) == facts['images'] else None
 
-# %% ../../nbs/cli/02_score.ipynb #95e20515
+# %% ../../nbs/cli/02_score.ipynb #0d5bbd5e
 def learned_names(
     run # Run folder
 )->list:
@@ -275,7 +275,7 @@ def learned_names(
     rows = learned_rows(run)
     return None if rows is None else [Path(row['path']).name for row in rows]
 
-# %% ../../nbs/cli/02_score.ipynb #c7b97dc9
+# %% ../../nbs/cli/02_score.ipynb #623b45b2
 def _row_function(detector, images, folder, normals):
     "A function from each `Scored` in turn to its row, which writes its heatmap, too; and the `Sample` that it fills"
     from swssl_nb.evaluate.calibrate import Sample
@@ -305,10 +305,10 @@ def _header():
     from swssl_nb.evaluate.worklist import worklist_columns
     return ','.join(worklist_columns) + '\r\n'
 
-# %% ../../nbs/cli/02_score.ipynb #370e7f19
+# %% ../../nbs/cli/02_score.ipynb #3e2d0400
 def _flagged_text(n): return 'flags withheld' if n is None else f'{n} flagged'
 
-# %% ../../nbs/cli/02_score.ipynb #623b45b2
+# %% ../../nbs/cli/02_score.ipynb #b41ea2b6
 def with_dicom(
     detector, # `Detector`
     args # With `dicom` and `keep_identifiers`, as `add_dicom` gives them, and `run`
@@ -320,7 +320,7 @@ def with_dicom(
     from swssl_nb.report.dicom_out import DicomOut, run_mark
     return DicomOut(detector, run_mark(args.run), args.dicom, args.keep_identifiers)
 
-# %% ../../nbs/cli/02_score.ipynb #3e2d0400
+# %% ../../nbs/cli/02_score.ipynb #03cf2499
 def finish_dicom(
     detector, # As `with_dicom` gives it
     args, # With `dicom`
@@ -331,7 +331,7 @@ def finish_dicom(
     print(detector.finish(withheld))
     for why in detector.failed: print(f'no DICOM object: {why}', file=sys.stderr)
 
-# %% ../../nbs/cli/02_score.ipynb #9383951f
+# %% ../../nbs/cli/02_score.ipynb #1f94c76f
 def add_dicom(
     p # Parser of a command
 ):
@@ -346,7 +346,7 @@ def add_keep_identifiers(
     text = 'copy patient, dates and study description into DICOM objects, and names of files into theirs (UIDs alone)'
     p.add_argument('--keep-identifiers', action='store_true', help=text)
 
-# %% ../../nbs/cli/02_score.ipynb #b41ea2b6
+# %% ../../nbs/cli/02_score.ipynb #c8817da5
 def score(args):
     "Score images with a trained run"
     from swssl_nb.report.targets import check_target, writable_folder
@@ -361,7 +361,7 @@ def score(args):
     if skipped == len(images):
         raise InputError('none of the images could be scored', target, 'the errors are in this file')
 
-# %% ../../nbs/cli/02_score.ipynb #03cf2499
+# %% ../../nbs/cli/02_score.ipynb #69943ae5
 def add_score(
     commands # What `add_subparsers` of argparse gave
 ):

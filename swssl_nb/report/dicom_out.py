@@ -71,7 +71,7 @@ def run_mark(
     except OSError: raise InputError('no such run folder', run, 'name a folder that train wrote') from None
     return hashlib.sha256(description).hexdigest()[:16]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #91206e1a
+# %% ../../nbs/report/07_dicom_out.ipynb #650a9725
 _always = '''StudyInstanceUID SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns Laterality
     ImageLaterality PatientOrientation FrameOfReferenceUID PixelSpacing ImagePositionPatient ImageOrientationPatient
     SliceThickness LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod'''.split()
@@ -87,7 +87,7 @@ def _is_orientation(sides):
     if not isinstance(sides, MultiValue) or len(sides) != 2: return False
     return all(re.fullmatch('[AFHLPR]{1,3}', side) for side in sides)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #23a93c18
+# %% ../../nbs/report/07_dicom_out.ipynb #cea59188
 _forms = dict(PatientBirthDate=r'\d{8}', StudyDate=r'\d{8}', StudyTime=r'\d{6}(\.\d{1,6})?', PatientSex='[MFO]',
     Laterality='[LRBU]', ImageLaterality='[LRBU]')
 _forms_or_none = dict(FrameOfReferenceUID=r'[\d.]{1,64}', LossyImageCompression='0[01]',
@@ -110,7 +110,7 @@ def _allowed(header):
     if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0): del header.PixelSpacing
     if not _is_orientation(header.get('PatientOrientation')): header.PatientOrientation = ''
 
-# %% ../../nbs/report/07_dicom_out.ipynb #5bee1d61
+# %% ../../nbs/report/07_dicom_out.ipynb #fbd16c54
 def _instance_number(header, frame):
     "A number from 1 that is the same whenever the image is scored"
     return frame + 1 if frame is not None else max(int(header.get('InstanceNumber') or 1), 1)
@@ -134,7 +134,7 @@ def _place(group):
         if group.get(name): setattr(new, name, [_only(group[name][0], elements)])
     return new
 
-# %% ../../nbs/report/07_dicom_out.ipynb #40f7bda8
+# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
 def _one_frame(header, frame, keep_identifiers):
     "What objects copy of a header, as if the file held this frame alone"
     new = _only(header, _always + _identifiers if keep_identifiers else _always)
@@ -148,7 +148,7 @@ def _one_frame(header, frame, keep_identifiers):
     _allowed(new)
     return new
 
-# %% ../../nbs/report/07_dicom_out.ipynb #40d044be
+# %% ../../nbs/report/07_dicom_out.ipynb #9144b8e1
 @dataclass
 class Source:
     "The image that objects are about"
@@ -161,7 +161,7 @@ class Source:
     @property
     def reference(self)->Dataset: return _reference(self.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #76339e7d
+# %% ../../nbs/report/07_dicom_out.ipynb #90f24dd3
 def _reference(ds):
     "The four UIDs that name an object"
     new = Dataset()
@@ -173,7 +173,7 @@ def _is_named(header):
     names = 'StudyInstanceUID','SeriesInstanceUID','SOPClassUID','SOPInstanceUID'
     return all(header.get(name) and _has_form(header, name, r'[\d.]{1,64}') for name in names)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
+# %% ../../nbs/report/07_dicom_out.ipynb #1b865e44
 def _new_source(radiograph):
     "A `Source` for pixels alone, float32 H x W"
     digest = hashlib.sha256(f'{radiograph.shape}'.encode() + np.ascontiguousarray(radiograph).tobytes()).hexdigest()
@@ -185,7 +185,7 @@ def _new_source(radiograph):
     header.StudyDescription = 'Made from a file that was no DICOM'
     return Source(_one_frame(header, None, True), known=False)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #f6c82ddd
+# %% ../../nbs/report/07_dicom_out.ipynb #03157025
 def source_of(
     scored, # `Scored`, with radiograph
     keep_identifiers:bool=False # Patient, dates and descriptions of the study, too
@@ -194,17 +194,18 @@ def source_of(
     if not Path(scored.path).is_file(): return _new_source(scored.radiograph)
     with open_image(scored.path) as (file,is_dicom):
         header = pydicom.dcmread(file, stop_before_pixels=True) if is_dicom else Dataset()
-    if not _is_named(header): return _new_source(scored.radiograph)
+    has_text = header.get('BurnedInAnnotation') == 'YES'
+    if not _is_named(header): return replace(_new_source(scored.radiograph), has_text=has_text)
     if (header.Rows, header.Columns) != scored.radiograph.shape:
         raise InputError('has another size than what was scored', scored.path, 'score the file as it is')
-    copied,has_text = _one_frame(header, scored.case.frame, keep_identifiers),header.get('BurnedInAnnotation') == 'YES'
+    copied = _one_frame(header, scored.case.frame, keep_identifiers)
     return Source(copied, scored.case.frame, named=keep_identifiers, has_text=has_text)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #03157025
+# %% ../../nbs/report/07_dicom_out.ipynb #b6d12143
 def _read_again(case):
     return read_radiograph(case.path) if case.frame is None else read_radiograph(case.path, case.frame)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #462fd917
+# %% ../../nbs/report/07_dicom_out.ipynb #3cfcc13a
 def _turn_back(scored):
     "Index that lays an array of H x W as the file lies; `InputError` where the reader did more than turn or mirror"
     if scored.case.reader is read_radiograph: return np.s_[:,:]
@@ -213,7 +214,7 @@ def _turn_back(scored):
         if np.array_equal(scored.radiograph, stored[::rows,::columns]): return np.s_[::rows,::columns]
     raise InputError('was changed by its reader before it was scored', scored.path, 'score the file as it is')
 
-# %% ../../nbs/report/07_dicom_out.ipynb #9d0abb80
+# %% ../../nbs/report/07_dicom_out.ipynb #756cfc64
 def as_stored(
     scored # `Scored` with heatmap and radiograph
 ): # `Scored`; `InputError` where its reader did more than turn or mirror the image
@@ -221,13 +222,13 @@ def as_stored(
     turn = _turn_back(scored)
     return replace(scored, heatmap=scored.heatmap[turn], radiograph=scored.radiograph[turn])
 
-# %% ../../nbs/report/07_dicom_out.ipynb #7a6bcbc9
+# %% ../../nbs/report/07_dicom_out.ipynb #f77dd5b1
 notice = 'Research only, not for diagnosis'
 _kinds = {'image': (9000, 'Image of a file that was no DICOM'), 'overlay': (9001, f'Heatmap overlay. {notice}'),
     'segmentation': (9002, f'Anomalous region. {notice}'), 'map': (9003, f'Heatmap values. {notice}'),
     'report': (9004, f'Anomaly scores. {notice}')} # kind -> number and description of its series
 
-# %% ../../nbs/report/07_dicom_out.ipynb #84fff91f
+# %% ../../nbs/report/07_dicom_out.ipynb #f28f5e7d
 def _identity(source, run, kind, *more):
     "What names an object, and what made it; `more` tells objects of one image and kind apart"
     number,description = _kinds[kind]
@@ -239,7 +240,7 @@ def _identity(source, run, kind, *more):
         manufacturer='swssl_nb developers', manufacturer_model_name='swssl_nb', software_versions=__version__,
         device_serial_number=run or 'none', series_description=description)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #832b52f4
+# %% ../../nbs/report/07_dicom_out.ipynb #b9d1d0a4
 def _in_study(ds, header):
     "An object with what highdicom leaves away of patient and study"
     for name in ('IssuerOfPatientID', 'PatientIdentityRemoved', 'DeidentificationMethod',
@@ -247,7 +248,7 @@ def _in_study(ds, header):
         if name in header: ds[name] = copy.deepcopy(header[name])
     return ds
 
-# %% ../../nbs/report/07_dicom_out.ipynb #252b9c06
+# %% ../../nbs/report/07_dicom_out.ipynb #977b2728
 def _completed(ds, source):
     "An image with what highdicom leaves away"
     dimensions = made_uid(ds.SOPInstanceUID, 'dimensions')
@@ -260,7 +261,7 @@ def _completed(ds, source):
     if ds.Modality != 'SEG': ds.Laterality = source.header.get('Laterality') or ''
     return _in_study(ds, source.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #3cfcc13a
+# %% ../../nbs/report/07_dicom_out.ipynb #645e539d
 def _score_line(detector, score):
     "Score, threshold and quantile in words"
     known = detector.calibration
@@ -268,7 +269,7 @@ def _score_line(detector, score):
     share = f'above {known.quantile(score):.0%} of normal images'
     return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {share}'
 
-# %% ../../nbs/report/07_dicom_out.ipynb #756cfc64
+# %% ../../nbs/report/07_dicom_out.ipynb #d236467e
 def _with_text(rgb, *lines):
     "White text burned into the lower left corner, a sixtieth of the height, at least 8 pixels"
     image = Image.fromarray(rgb)
@@ -277,13 +278,13 @@ def _with_text(rgb, *lines):
         font=ImageFont.load_default(size), stroke_width=max(1, size//10), stroke_fill='black')
     return np.asarray(image)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #041a4148
+# %% ../../nbs/report/07_dicom_out.ipynb #069e06b7
 def _burned_in(detector, scored):
     "What the overlay shows, uint8 H x W x 3"
     rgb = overlay(scored.radiograph, light(detector, scored.heatmap))
     return _with_text(rgb, _score_line(detector, scored.score), notice)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #f77dd5b1
+# %% ../../nbs/report/07_dicom_out.ipynb #443725f0
 def _to_source(ds, source):
     "The item that refers to the source, in an object where highdicom sets none"
     item = source.reference
@@ -293,14 +294,14 @@ def _to_source(ds, source):
     series.SeriesInstanceUID,series.ReferencedInstanceSequence = item.SeriesInstanceUID,[copy.deepcopy(new)]
     ds.SourceImageSequence,ds.ReferencedSeriesSequence = [new],[series]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #f28f5e7d
+# %% ../../nbs/report/07_dicom_out.ipynb #d3f8ed70
 def _pixel_shape(ds, scored, source):
     "How large a pixel is, or how high it is for its width"
     aspect = getattr(scored.radiograph, 'aspect', 1.)
     if 'PixelSpacing' in source.header: ds.PixelSpacing = source.header.PixelSpacing
     elif aspect != 1: ds.PixelAspectRatio = [round(1000*aspect), 1000]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #5c4270b0
+# %% ../../nbs/report/07_dicom_out.ipynb #4f868178
 def _secondary_capture(pixels, photometric, scored, source, identity):
     "A Secondary Capture of pixels, uint8 H x W x 3 or uint16 H x W"
     hd = import_highdicom()
@@ -310,7 +311,7 @@ def _secondary_capture(pixels, photometric, scored, source, identity):
     _pixel_shape(ds, scored, source)
     return ds
 
-# %% ../../nbs/report/07_dicom_out.ipynb #b9d1d0a4
+# %% ../../nbs/report/07_dicom_out.ipynb #b10dee6b
 def overlay_object(
     detector, # `Detector`
     scored, # `Scored` as `as_stored` gives it
@@ -325,7 +326,7 @@ def overlay_object(
     ds.DerivationDescription = f'Colour where the heatmap is above {highlight_from:.0%} of the pixels of normal images'
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #d3f8ed70
+# %% ../../nbs/report/07_dicom_out.ipynb #806186b4
 def image_object(
     scored, # `Scored`, with radiograph
     source:Source # Its image, not known before
@@ -338,7 +339,7 @@ def image_object(
     ds.WindowCenter,ds.WindowWidth,ds.ImageComments = 32768,65536,'Made from a file that was no DICOM; patient unknown'
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #fdc9a497
+# %% ../../nbs/report/07_dicom_out.ipynb #9dd19155
 def flagged_region(
     detector, # `Detector`, calibrated
     heatmap:np.ndarray # float32 H x W
@@ -346,7 +347,7 @@ def flagged_region(
     "Where a heatmap is highlighted"
     return light(detector, heatmap) > 0
 
-# %% ../../nbs/report/07_dicom_out.ipynb #5d2e3a66
+# %% ../../nbs/report/07_dicom_out.ipynb #0b51cf4a
 def _code(value, meaning):
     "A term of this library's own"
     return import_highdicom().sr.CodedConcept(value, '99SWSSL', meaning)
@@ -359,7 +360,7 @@ def _segment():
     return hd.seg.SegmentDescription(1, 'Region of high anomaly score', codes.SCT.MorphologicallyAbnormalStructure,
         _code('anomalous', 'Region of high anomaly score'), 'AUTOMATIC', algorithm)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #757353d7
+# %% ../../nbs/report/07_dicom_out.ipynb #c80b8da8
 def segmentation_object(
     region:np.ndarray, # bool H x W, in the rows and columns of the file
     source:Source, # The image
@@ -372,14 +373,14 @@ def segmentation_object(
         **_identity(source, run, 'segmentation'))
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #102a3305
+# %% ../../nbs/report/07_dicom_out.ipynb #b482e877
 def has_geometry(
     source:Source # The image
 )->bool:
     "Whether it is known where in the patient an image lies"
     return import_highdicom().spatial.get_image_coordinate_system(source.header) is not None
 
-# %% ../../nbs/report/07_dicom_out.ipynb #1b166e5a
+# %% ../../nbs/report/07_dicom_out.ipynb #25672448
 def map_object(
     heatmap:np.ndarray, # float32 H x W, in the rows and columns of the file
     source:Source, # The image, which has a geometry
@@ -396,7 +397,7 @@ def map_object(
         voi_lut_transformations=[window], **_identity(source, run, 'map'))
     return _completed(ds, source)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #25672448
+# %% ../../nbs/report/07_dicom_out.ipynb #770bdf0a
 @dataclass
 class Finding:
     "What the report says of an image"
@@ -404,7 +405,7 @@ class Finding:
     score:float # Anomaly score
     objects:list = field(default_factory=list) # UIDs of what was written of it, as `_reference` gives them
 
-# %% ../../nbs/report/07_dicom_out.ipynb #d6ef6b59
+# %% ../../nbs/report/07_dicom_out.ipynb #5a723832
 def _numbers(calibration, score):
     "code, meaning, value of each measurement of an image"
     rows = [('score', 'Anomaly score', score)]
@@ -413,7 +414,7 @@ def _numbers(calibration, score):
         ('quantile', 'Share of normal images that score no higher', calibration.quantile(score)),
         ('false-positive-rate', 'Target false-positive rate', calibration.false_positive_rate)]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #eefce52b
+# %% ../../nbs/report/07_dicom_out.ipynb #a9c518ba
 def _flag(calibration, score, withheld):
     "The coded answer whether an image is flagged, in a list; none without a threshold"
     from pydicom.sr.codedict import codes
@@ -422,7 +423,7 @@ def _flag(calibration, score, withheld):
     if withheld: answer = _code('withheld', 'Withheld: images unlike those of the calibration')
     return [import_highdicom().sr.QualitativeEvaluation(_code('flag', 'Anomaly score above the threshold'), answer)]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #decab8bb
+# %% ../../nbs/report/07_dicom_out.ipynb #ca869f38
 def _group(calibration, finding, run, withheld):
     "The measurements of one image"
     from pydicom.sr.codedict import codes
@@ -437,7 +438,7 @@ def _group(calibration, finding, run, withheld):
         algorithm_id=sr.AlgorithmIdentification('swssl_nb', __version__, [f'run {run}', notice]), measurements=measured,
         qualitative_evaluations=_flag(calibration, finding.score, withheld), source_images=[image])
 
-# %% ../../nbs/report/07_dicom_out.ipynb #c85a2d11
+# %% ../../nbs/report/07_dicom_out.ipynb #c8524374
 def _measurement_report(groups, run):
     "The content of a report"
     from pydicom.sr.codedict import codes
@@ -447,7 +448,7 @@ def _measurement_report(groups, run):
     procedure = sr.CodedConcept('363680008', 'SCT', 'Radiographic imaging procedure')
     return sr.MeasurementReport(sr.ObservationContext(observer_device_context=observer), procedure, groups)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #1db6f77d
+# %% ../../nbs/report/07_dicom_out.ipynb #4bd50484
 def report_object(
     detector, # `Detector`
     findings:list, # `Finding` of each image of one study
@@ -464,7 +465,7 @@ def report_object(
         **_identity(first, run, 'report', images, withheld))
     return _in_study(ds, first.header)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #a9c518ba
+# %% ../../nbs/report/07_dicom_out.ipynb #60b754a1
 class DicomOut:
     "A detector that leaves DICOM objects of each image behind; all but `stream` is the detector's own"
     def __init__(self,
@@ -481,7 +482,7 @@ class DicomOut:
 
     def __getattr__(self, name): return getattr(self.detector, name)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #ca869f38
+# %% ../../nbs/report/07_dicom_out.ipynb #82653f49
 @patch
 def stream(self:DicomOut,
     cases, # As `Detector.stream` takes them
@@ -495,7 +496,7 @@ def stream(self:DicomOut,
         if scored.error is None: self._write_or_tell(scored, strict)
         yield scored
 
-# %% ../../nbs/report/07_dicom_out.ipynb #c8524374
+# %% ../../nbs/report/07_dicom_out.ipynb #6234796f
 @patch
 def _write_or_tell(self:DicomOut, scored, strict):
     try:
@@ -504,23 +505,25 @@ def _write_or_tell(self:DicomOut, scored, strict):
         if strict: raise
         self.failed.append(str(e))
 
-# %% ../../nbs/report/07_dicom_out.ipynb #4bd50484
-_text_in_pixels = 'no overlay, its header says that text is burned into the pixels; --keep-identifiers writes it'
+# %% ../../nbs/report/07_dicom_out.ipynb #fd32fe1a
+_text_in_pixels = 'its header says that text is burned into the pixels; --keep-identifiers takes it as it is'
 
-# %% ../../nbs/report/07_dicom_out.ipynb #5b7278df
+# %% ../../nbs/report/07_dicom_out.ipynb #00c20a3e
 @patch
 def _objects(self:DicomOut, scored, source):
     "Kind and object of all that is written of an image"
+    hidden = source.has_text and not self.keep_identifiers
+    if hidden and source.known: self.failed.append(f'{scored.path}: no overlay, {_text_in_pixels}')
+    elif hidden: raise InputError(f'gives no DICOM object, {_text_in_pixels}', scored.path)
     if not source.known: yield 'image', image_object(scored, source)
-    if source.has_text and not source.named: self.failed.append(f'{scored.path}: {_text_in_pixels}')
-    else: yield 'overlay', overlay_object(self.detector, scored, source, self.mark)
+    if not hidden: yield 'overlay', overlay_object(self.detector, scored, source, self.mark)
     known = self.detector.calibration
     if known is not None and known.flag(scored.score):
         region = flagged_region(self.detector, scored.heatmap)
         if region.any(): yield 'segmentation', segmentation_object(region, source, self.mark)
     if source.known and has_geometry(source): yield 'map', map_object(scored.heatmap, source, self.mark)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #e00a8dcb
+# %% ../../nbs/report/07_dicom_out.ipynb #9b4234da
 @patch
 def write(self:DicomOut,
     scored # `Scored`, with heatmap and radiograph
@@ -535,7 +538,7 @@ def write(self:DicomOut,
         if kind != 'image': finding.objects.append(_reference(ds))
     self.studies.setdefault(source.header.StudyInstanceUID, (name, []))[1].append(finding)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #dcffb1eb
+# %% ../../nbs/report/07_dicom_out.ipynb #4071f797
 @patch
 def _new_name(self:DicomOut, case, source):
     "A name for the files of an image"
@@ -547,7 +550,7 @@ def _new_name(self:DicomOut, case, source):
     self.names.add(unicodedata.normalize('NFC', name).casefold())
     return name
 
-# %% ../../nbs/report/07_dicom_out.ipynb #92064b81
+# %% ../../nbs/report/07_dicom_out.ipynb #93e341f5
 @patch
 def _save(self:DicomOut, ds, name, kind):
     path = self.folder/f'{name}.heatmap.{kind}.dcm'
@@ -555,7 +558,7 @@ def _save(self:DicomOut, ds, name, kind):
     self.files.append(path)
     if kind == 'segmentation': self.segmentations.append(path)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #71de315a
+# %% ../../nbs/report/07_dicom_out.ipynb #cde1acbb
 @patch
 def finish(self:DicomOut,
     withheld:bool=False # Flags are withheld: the images are unlike those of the calibration
@@ -568,7 +571,7 @@ def finish(self:DicomOut,
     failed = f'; {len(self.failed)} images gave none, or no overlay' if self.failed else ''
     return f'{self.folder}: {len(self.files)} DICOM objects in {len(self.studies)} studies{failed}'
 
-# %% ../../nbs/report/07_dicom_out.ipynb #75c8cffa
+# %% ../../nbs/report/07_dicom_out.ipynb #9915be49
 @patch
 def _withhold(self:DicomOut):
     "Take the segmentations away, and out of the reports"
