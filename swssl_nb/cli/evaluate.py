@@ -150,7 +150,7 @@ def _page_of_scores(args, cases):
     "Entries of scores that somebody else has made, and their result"
     from swssl_nb.evaluate.scores import evaluate_scores
     from swssl_nb.report.page import judged_entries
-    _refuse_options(args, ['view', 'view_table', 'dicom'], 'with --scores', 'leave it out')
+    _refuse_options(args, ['view', 'view_table', 'dicom', 'keep_identifiers'], 'with --scores', 'leave it out')
     def judge(table, cases, **kwargs): return evaluate_scores(cases, table, **kwargs)
     table, cases = _table(args, cases)
     return judged_entries(table, cases, judge=judge, strict=args.strict, within=_within(args),

@@ -41,6 +41,7 @@ class Scored:
     error:str|None=None # One line: why there is no score
     seconds:float=float('nan') # From the decoded image to its score and heatmap
     features:np.ndarray|None=None # float32 D, see `maps_features`
+    chosen:bool=True # False where nobody asked for its score, as that of another view
 
 # %% ../../nbs/models/06_detector.ipynb #cell-012
 def one_case(

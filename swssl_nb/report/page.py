@@ -361,7 +361,13 @@ function draw() {
 # %% ../../nbs/report/06_page.ipynb #8e98e158
 viewer_script += '''
 function reset() { $('window').value = 100; $('level').value = 50; zoom = 1; x = y = 0; draw() }
-function zoomBy(factor) { zoom = Math.min(12, Math.max(1, zoom * factor)); if (zoom == 1) x = y = 0; draw() }
+function zoomBy(factor, [dx, dy] = [0, 0]) {
+  const before = zoom
+  zoom = Math.min(12, Math.max(1, zoom * factor))
+  x = dx - (dx - x) * zoom / before; y = dy - (dy - y) * zoom / before
+  if (zoom == 1) x = y = 0
+  draw()
+}
 function put(id, source) { if (source) $(id).src = source; else $(id).removeAttribute('src'); $(id).hidden = !source }
 '''
 
@@ -422,11 +428,24 @@ document.addEventListener('keydown', e => {
 # %% ../../nbs/report/06_page.ipynb #c9b5a5cb
 viewer_script += '''
 const fingers = new Map()
+let several = false
 stage.addEventListener('pointerdown', e => {
   fingers.set(e.pointerId, [e.clientX, e.clientY]); stage.setPointerCapture(e.pointerId)
+  several ||= fingers.size > 1
 })
-for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, e => fingers.delete(e.pointerId))
+for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, e => {
+  fingers.delete(e.pointerId); several &&= fingers.size > 0
+})
+'''
+
+# %% ../../nbs/report/06_page.ipynb #ca05f3e3
+viewer_script += '''
 const apart = () => { const [a, b] = [...fingers.values()]; return Math.hypot(a[0] - b[0], a[1] - b[1]) }
+const between = () => { const [a, b] = [...fingers.values()]; return fromMiddle((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) }
+function fromMiddle(left, top) {
+  const o = stage.getBoundingClientRect()
+  return [left - o.x - o.width / 2, top - o.y - o.height / 2]
+}
 const shift = (id, by) => { $(id).value = +$(id).value + by }
 '''
 
@@ -436,7 +455,8 @@ stage.addEventListener('pointermove', e => {
   const last = fingers.get(e.pointerId); if (!last) return
   const dx = e.clientX - last[0], dy = e.clientY - last[1], before = fingers.size == 2 && apart()
   fingers.set(e.pointerId, [e.clientX, e.clientY])
-  if (before) { x += dx / 2; y += dy / 2; zoomBy(apart() / before) }
+  if (before) { x += dx / 2; y += dy / 2; zoomBy(apart() / before, between()) }
+  else if (several) return
   else if (e.shiftKey) { x += dx; y += dy; draw() }
   else { shift('window', dx / 3); shift('level', dy / 4); draw() }
 })
@@ -444,7 +464,9 @@ stage.addEventListener('pointermove', e => {
 
 # %% ../../nbs/report/06_page.ipynb #d11563c9
 viewer_script += '''
-stage.addEventListener('wheel', e => { zoomBy(e.deltaY < 0 ? 1.15 : 0.87); e.preventDefault() }, {passive: false})
+stage.addEventListener('wheel', e => {
+  zoomBy(e.deltaY < 0 ? 1.15 : 0.87, fromMiddle(e.clientX, e.clientY)); e.preventDefault()
+}, {passive: false})
 stage.addEventListener('dragstart', e => e.preventDefault())
 '''
 
@@ -594,7 +616,7 @@ def _controls(layers):
     return Div(*buttons, opacity, *greys, boxes, Small(id='greys'), cls='controls')
 
 _help = ('Keys: j, k or arrows next and previous, + and - zoom, h heatmap, b outline, 0 reset. '
-    'Drag: window and level; with Shift, or two fingers, move.')
+    'Drag: window and level; with Shift: move. Two fingers: zoom and move.')
 
 # %% ../../nbs/report/06_page.ipynb #a0ab079f
 def viewer_section(
