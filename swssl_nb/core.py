@@ -148,12 +148,18 @@ def write_json(
 # %% ../nbs/00_core.ipynb #b0972aad
 def _no_number(text): raise ValueError(text) # NaN and Infinity are no JSON
 
+def _parsed(text):
+    "The value of a JSON text; `ValueError` for half a character, too, which no file can hold"
+    value = json.loads(text, parse_constant=_no_number)
+    if '\\ud' in text.lower(): json.dumps(value, ensure_ascii=False).encode()
+    return value
+
 # %% ../nbs/00_core.ipynb #cell-014
 def read_json(
     path # File to read
 ):
     "The value in a JSON file; `InputError` where it is missing or broken, or holds a NaN"
-    try: return json.loads(Path(path).read_text(encoding='utf-8'), parse_constant=_no_number)
+    try: return _parsed(Path(path).read_text(encoding='utf-8'))
     except FileNotFoundError: raise InputError('no such file', path, 'is this a run folder of swssl_nb?') from None
     except (ValueError, OSError, RecursionError) as e:
         raise InputError(f'not readable as JSON ({type(e).__name__})', path, 'make the run again') from None

@@ -148,7 +148,7 @@ class SwsslDetector(Detector):
     method = 'swssl'
     form = dict(encoder=dict(name=str, stages=[int], mean=(float, [float]), std=(float, [float])), grid=dict,
     features=str,
-        pool=dict(name=str), scorers=[{'name': str, 'weight?': float}])
+        pool=dict(name=str), scorers=[{'name': str, 'weight?': float, 'k?': int, 'search_radius?': int}])
     def __init__(self,
         preprocess:Preprocess, # Image to working size
         encoder:Encoder, # The encoder

@@ -128,7 +128,8 @@ def _threshold_line(calibration):
     "The threshold of a detector, and what may be expected of it"
     if calibration is None: return 'No threshold is set.'
     calibration = check_form(with_new_names(calibration), calibration_form, 'detector.json', 'train again')
-    return f'Threshold from normal images alone: {Calibration(**calibration)}.'
+    told = Calibration(**{name: calibration[name] for name in calibration_form})
+    return f'Threshold from normal images alone: {told}.'
 
 # %% ../../nbs/report/01_card.ipynb #2f82f847
 def _detector_lines(
