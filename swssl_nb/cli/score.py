@@ -169,8 +169,8 @@ def add_views(
 # %% ../../nbs/cli/02_score.ipynb #06f56c66
 def _learned_modality(run):
     "The modality of the images that a run learned from; '' where it has not written it down"
-    file = Path(run)/'training.json'
-    return read_json(file).get('modality', '') if file.is_file() else ''
+    from swssl_nb.evaluate.records import read_training
+    return read_training(run).get('modality', '')
 
 def _another_modality(path, learned):
     "Why an image is of another modality than the run learned from, in a line; None where it is not"
@@ -260,9 +260,10 @@ def learned_rows(
     run # Run folder
 )->list: # dicts with `path` and `sha256`, as in the record of the run
     "The images that a run learned from, in their order; None where its record does not say"
-    from swssl_nb.evaluate.records import read_record
-    try: record, facts = read_record(run), read_json(Path(run)/'training.json')
+    from swssl_nb.evaluate.records import read_record, read_training
+    try: record, facts = read_record(run), read_training(run)
     except InputError: return None
+    if not {'skipped', 'images'} <= set(facts): return None
     skipped = {image['path'] for image in facts['skipped']}
     rows = [row for row in record['train'] if row['label'] == 0 and row['path'] not in skipped]
     return rows if len(rows) == facts['images'] else None

@@ -19,10 +19,11 @@ from PIL import Image
 
 # %% ../../nbs/report/06_page.ipynb #35c46098
 from .. import __version__
-from ..core import InputError, read_json, written_whole
+from ..core import InputError, written_whole
 from ..data.cases import Cases, label_names
 from ..evaluate.calibrate import Sample
 from ..evaluate.protocol import evaluate
+from ..evaluate.records import read_training
 from ..evaluate.worklist import *
 from .figures import light, overlay
 from .html import data_uri, figure_parts, figure_terms, list_terms, words_section
@@ -181,8 +182,7 @@ def judged_entries(
 # %% ../../nbs/report/06_page.ipynb #c66d4a94
 def _recipe_text(run):
     "The recipe of a run and what of it was changed; '' where the run has not written it down"
-    file = Path(run)/'training.json'
-    settings = read_json(file).get('settings', {}) if file.is_file() else {}
+    settings = read_training(run).get('settings', {})
     about = ('method', 'recipe', 'layout', 'seed', 'valid', 'test', 'false_positive_rate', 'device', 'split')
     changed = ', '.join(f'{name} {value}' for name,value in settings.items() if name not in about)
     return f"{settings.get('recipe', '')}{f' ({changed})' if changed else ''}"
@@ -246,7 +246,7 @@ def _card(run):
     "The model card of a run, folded away; nothing where there is none"
     file = None if run is None else Path(run)/'CARD.md'
     if file is None or not file.is_file(): return []
-    text = Pre(file.read_text(encoding='utf-8'))
+    text = Pre(file.read_text(encoding='utf-8', errors='replace'))
     return [Section(H2('Model card'), Details(Summary('The card of the run'), text), id='card')]
 
 # %% ../../nbs/report/06_page.ipynb #58244929

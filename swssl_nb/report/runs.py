@@ -16,7 +16,7 @@ from ..data.dicom import dicom_modality
 from ..evaluate.calibrate import conformal_rank
 from .card import versions, write_card
 from .targets import writable_folder
-from ..evaluate.records import calibration_cases, read_record, record_of
+from ..evaluate.records import calibration_cases, read_record, read_training, record_of
 from ..models.detector import Detector
 
 # %% ../../nbs/report/05_runs.ipynb #2feddd6a
@@ -183,9 +183,8 @@ def _with_calibration(record, cases):
 
 def _facts_of(run, rate, cases):
     "The facts of a run's training, with its new calibration; None where it has none"
-    file = Path(run)/'training.json'
-    if not file.is_file(): return None
-    facts = read_json(file)
+    facts = read_training(run)
+    if not facts: return None
     anew = f'{len(cases)} further images of {len(set(cases.patients))} patients'
     return dict(facts, settings=dict(facts.get('settings', {}), false_positive_rate=rate, calibrated_anew_on=anew))
 
