@@ -238,13 +238,14 @@ def _walk(folder):
         subfolders[:] = [name for name in subfolders if name!='__MACOSX' and not name.startswith('.')]
         yield from (Path(folder)/name for name in names)
 
-# %% ../../nbs/data/01_radiograph.ipynb #fb86d135
+# %% ../../nbs/data/01_radiograph.ipynb #faae51dc
 _mask_folders = ('mask','masks','ground_truth')
 
 def _in_masks(image, root):
     "Whether an image lies in a folder of masks below `root`"
     return any(folder.lower() in _mask_folders for folder in image.relative_to(root).parent.parts)
 
+# %% ../../nbs/data/01_radiograph.ipynb #fb86d135
 def _without_masks(images, root):
     "The images that are no masks; a warning counts the others"
     kept = [image for image in images if not _in_masks(image, root)]

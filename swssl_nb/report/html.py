@@ -6,7 +6,7 @@
 __all__ = ['list_terms', 'figure_terms', 'data_uri', 'draw_scores', 'result_images', 'html_table', 'figure_parts',
            'words_section', 'report']
 
-# %% ../../nbs/report/02_html.ipynb #dd5942ab
+# %% ../../nbs/report/02_html.ipynb #65ecf1d0
 import base64, io
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -15,6 +15,8 @@ from fastcore.xml import (Body, Dd, Details, Div, Dl, Dt, FT, H1, H2, Figcaption
 from matplotlib import pyplot as plt
 from PIL import Image
 from .. import __version__
+
+# %% ../../nbs/report/02_html.ipynb #dd5942ab
 from ..core import InputError, written_whole
 from ..data.cases import label_names
 from ..data.tables import no_image
@@ -256,10 +258,12 @@ dt{font-weight:600}
 dd{margin:0 0 .3rem 1rem}
 .warning{color:#a33}'''
 
-# %% ../../nbs/report/02_html.ipynb #085dcdc7
+# %% ../../nbs/report/02_html.ipynb #2b3051fd
 _how_to_read = ('How to read it: the first table compares the methods; a figure is worth something where its interval '
     'lies above the best confounder, and where the matched figure stays high. What was reached on these images says '
     'nothing about others, such as those of another hospital, and on synthetic images nothing about patients.')
+
+# %% ../../nbs/report/02_html.ipynb #085dcdc7
 _listed_terms = 'Score', 'Quantile', 'Flag', 'Threshold', 'Heatmap'
 _about_images = ('The abnormal images with the highest scores, then those with the lowest, then the normal ones with '
     'the highest. Left the image, the true lesion outlined in green; right the pixels whose heatmap value is above '
