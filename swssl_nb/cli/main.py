@@ -10,6 +10,7 @@ import sys
 from .arguments import make_parser, run_command
 from .train import add_train
 from .score import add_score
+from .merge import add_merge
 from .evaluate import add_evaluate, add_report
 from .bench import add_bench
 from .calibrate import add_calibrate
@@ -21,8 +22,8 @@ from .review import add_review
 from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
-commands = (add_train, add_calibrate, add_score, add_evaluate, add_report, add_review, add_pacs, add_export, add_leaks,
-    add_download, add_cache, add_bench, add_demo)
+commands = (add_train, add_calibrate, add_score, add_merge, add_evaluate, add_report, add_review, add_pacs, add_export,
+    add_leaks, add_download, add_cache, add_bench, add_demo)
 
 def parser(): # `argparse.ArgumentParser`
     "The command line of swssl_nb"
