@@ -164,7 +164,7 @@ def _checked_facts(paths):
     every = [read_facts(path) for path in paths]
     for path,facts in zip(paths, every):
         if other := other_fact(_division(every[0]), _division(facts)):
-            raise InputError(f'is of another work than {Path(paths[0]).name} ({other})', path, 'merge shards of one run')
+            raise InputError(f'is of another work than {Path(paths[0]).name} ({other})', path, 'merge one work')
     return every
 
 # %% ../../nbs/evaluate/17_shards.ipynb #3bba0e3c
