@@ -10,6 +10,7 @@ import sys
 from .arguments import make_parser, run_command
 from .train import add_train
 from .score import add_score
+from .merge import add_merge
 from .evaluate import add_evaluate, add_report
 from .bench import add_bench
 from .calibrate import add_calibrate
@@ -22,8 +23,8 @@ from .selftest import add_selftest
 from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
-commands = (add_train, add_calibrate, add_score, add_evaluate, add_report, add_review, add_pacs, add_export, add_leaks,
-    add_download, add_cache, add_bench, add_demo, add_selftest)
+commands = (add_train, add_calibrate, add_score, add_merge, add_evaluate, add_report, add_review, add_pacs, add_export,
+    add_leaks, add_download, add_cache, add_bench, add_demo, add_selftest)
 
 def parser(): # `argparse.ArgumentParser`
     "The command line of swssl_nb"

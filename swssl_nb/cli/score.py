@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['unique_names', 'named_images', 'ChosenDetector', 'of_views', 'views_mark', 'add_views', 'load_detector',
            'write_heatmap', 'learned_rows', 'learned_names', 'warn_of_learned', 'with_dicom', 'finish_dicom',
-           'add_dicom', 'add_keep_identifiers', 'score', 'add_score']
+           'add_dicom', 'add_keep_identifiers', 'write_merged', 'score', 'add_score']
 
 # %% ../../nbs/cli/02_score.ipynb #b5e28c8c
-import csv, os, sys, time, unicodedata
+import csv, hashlib, os, sys, time, unicodedata
 from collections import Counter, deque
 from functools import partial
 from pathlib import Path
 from fastcore.basics import patch
+from .. import __version__
 from ..core import InputError, progress_of, read_json, written_whole
 from .arguments import add_command, add_running, asked_views
 
@@ -219,19 +220,23 @@ def _row(detector, scored, normals):
     row['path'] = os.fsencode(scored.path).decode('utf-8', 'backslashreplace')
     return {column: _text(value) for column,value in row.items()}
 
-def _write_rows(file, scored, row_of):
-    "Write the row of each of `scored`; how many were `skipped`, and how many `flagged`"
+def _write_rows(file, rows, sample):
+    "Write the row of each (row, `Scored`) and fill the sample; how many there were, were `skipped` and are `flagged`"
     from swssl_nb.evaluate.worklist import worklist_columns
-    rows, counts = csv.DictWriter(file, worklist_columns), Counter()
-    rows.writeheader()
-    for one in scored:
-        row = row_of(one)
-        rows.writerow(row)
+    table, counts = csv.DictWriter(file, worklist_columns), Counter()
+    table.writeheader()
+    for row,scored in rows:
+        sample.add(scored)
+        table.writerow(row)
+        counts['images'] += 1
         counts['flagged'] += row['flag'] == 1
-        if one.error:
-            counts['skipped'] += 1
-            print(f'skipped: {one.error}', file=sys.stderr)
+        counts['skipped'] += _tell_skipped(scored)
     return counts
+
+def _tell_skipped(scored):
+    "One line on stderr where there is no score; whether there is none"
+    if scored.error: print(f'skipped: {scored.error}', file=sys.stderr)
+    return bool(scored.error)
 
 # %% ../../nbs/cli/02_score.ipynb #0cca09fa
 def _print_drift(detector, sample):
@@ -297,26 +302,24 @@ def warn_of_learned(
         f"{', '.join(found[:3])}{more}", file=sys.stderr)
 
 # %% ../../nbs/cli/02_score.ipynb #623b45b2
-def _row_function(detector, images, folder, normals):
-    "A function from each `Scored` in turn to its row, which writes its heatmap, too; and the `Sample` that it fills"
-    from swssl_nb.evaluate.calibrate import Sample
-    sample, names = Sample(), iter([name for _,name in images])
-    def row_of(scored):
-        name = next(names)
-        sample.add(scored)
-        if folder and not scored.error: write_heatmap(detector, scored, folder, name)
-        return _row(detector, scored, normals)
-    return row_of, sample
-
-def _score_into(target, detector, images, folder, strict, normals=None):
-    "Write the table, and heatmaps into `folder`; how many were `skipped`, and `flagged` (None where withheld)"
-    row_of, sample = _row_function(detector, images, folder, normals)
+def _rows_of(detector, images, folder, normals, strict):
+    "(row, `Scored`) of each of (path, name), as it is scored; its heatmap goes into the folder, where there is one"
     draw = bool(folder) or detector.calibration is not None # the reason of a flag says where
-    scored = detector.stream([image for image,_ in images], heatmaps=draw, radiographs=draw, strict=strict)
+    stream = detector.stream([image for image,_ in images], heatmaps=draw, radiographs=draw, strict=strict)
+    names = iter([name for _,name in images])
+    for scored in stream: # to its very end, which may say that images are small
+        name = next(names)
+        if folder and not scored.error: write_heatmap(detector, scored, folder, name)
+        yield _row(detector, scored, normals), scored
+
+def _write_table(target, detector, rows):
+    "Write the table of (row, `Scored`); how many `images` there were, how many `skipped`, `flagged` (None: withheld)"
+    from swssl_nb.evaluate.calibrate import Sample
+    sample = Sample()
     with written_whole(target, keep=len(_header())) as part:
         with open(part, 'w', newline='', encoding='utf-8', buffering=1) as file:
-            counts = _write_rows(file, scored, row_of)
-        if counts['skipped'] < len(images) and _print_drift(detector, sample):
+            counts = _write_rows(file, rows, sample)
+        if counts['skipped'] < counts['images'] and _print_drift(detector, sample):
             counts['flagged'] = None
             if Path(part).is_file(): _without_flags(part)
     return counts
@@ -367,23 +370,118 @@ def add_keep_identifiers(
     text = 'copy patient, dates and study description into DICOM objects, and names of files into theirs (UIDs alone)'
     p.add_argument('--keep-identifiers', action='store_true', help=text)
 
-# %% ../../nbs/cli/02_score.ipynb #c8817da5
+# %% ../../nbs/cli/02_score.ipynb #f75eccdf
+def _work_facts(args, detector, images):
+    "What all shards of a work have in common"
+    from swssl_nb.evaluate.shards import list_digest
+    from swssl_nb.report.dicom_out import run_mark
+    views = asked_views(args.view) if args.view else None
+    table = hashlib.sha256(Path(args.view_table).read_bytes()).hexdigest()[:16] if args.view_table else None
+    return dict(run=run_mark(args.run), images=len(images), list=list_digest([image for image,_ in images]),
+        views=views, view_table=table, scored_on=detector.scores_on, version=__version__)
+
+# %% ../../nbs/cli/02_score.ipynb #729af04a
+def _score_shard(args, shard, detector, images, folder):
+    "Score the images of a shard that its journal has not; the journal, and how many were scored now, and skipped"
+    from swssl_nb.evaluate.shards import Journal, journal_file
+    counts,facts = Counter(),_work_facts(args, detector, images)
+    with Journal(journal_file(args.csv, shard), dict(shard=[shard.number, shard.of], **facts)) as journal:
+        positions = shard.positions(len(images))[journal.done:]
+        mine = [images[i] for i in positions]
+        rows = _rows_of(detector, mine, folder, learned_names(args.run), args.strict) if mine else ()
+        for (row,scored),position in zip(rows, positions):
+            journal.add(position, row, scored)
+            counts['images'] += 1
+            counts['skipped'] += _tell_skipped(scored)
+    return journal, counts
+
+# %% ../../nbs/cli/02_score.ipynb #188befab
+def _score_alone(args, shard, detector, images, folder):
+    "Score a shard, and tell how many images of it were scored"
+    start = time.perf_counter()
+    journal, counts = _score_shard(args, shard, detector, images, folder)
+    scored, before = counts['images'] - counts['skipped'], journal.done - counts['images']
+    rate = counts['images']/(time.perf_counter() - start)
+    earlier = f', {before} of this shard were there before' if before else ''
+    print(f"{journal.path}: {scored} images scored, {counts['skipped']} skipped, {rate:.2f} images per second{earlier}")
+
+# %% ../../nbs/cli/02_score.ipynb #d145d440
+def write_merged(
+    target, # CSV to write
+    run, # Run folder that all shards were scored with
+    files, # Their journals
+    device=None # As `load_detector` takes it
+): # `InputError` where they are no whole, or of another run
+    "The table of all shards: row for row that of an undivided run"
+    from swssl_nb.evaluate.shards import checked_shards, merged
+    from swssl_nb.report.dicom_out import run_mark
+    mark = run_mark(run)
+    files, facts = checked_shards(files)
+    if facts['run'] != mark:
+        raise InputError('was scored with another run', files[0], f'name the run that it is of, not {run}')
+    detector = load_detector(run, device)
+    _finish(target, detector, _write_table(target, detector, merged(files)))
+
+# %% ../../nbs/cli/02_score.ipynb #88d76b2c
+def _finish(target, detector, counts, rate=None):
+    "Tell what was scored; `InputError` where nothing was"
+    images, skipped = counts['images'], counts['skipped']
+    flagged = '' if detector.calibration is None else f", {_flagged_text(counts['flagged'])}"
+    speed = '' if rate is None else f', {rate:.2f} images per second'
+    print(f'{target}: {images - skipped} images scored{flagged}, {skipped} skipped{speed}')
+    if skipped == images: raise InputError('none of the images could be scored', target, 'the errors are in this file')
+
+# %% ../../nbs/cli/02_score.ipynb #08db00e9
+def _score_ranks(args, rank, detector, images, folder):
+    "Score the shard of this rank; the first merges"
+    import torch.distributed as dist
+    from swssl_nb.deploy.distributed import joined, quiet
+    from swssl_nb.evaluate.shards import Shard, journal_file
+    shards = [Shard(number + 1, rank.of) for number in range(rank.of)]
+    with joined(rank, minutes=None):
+        with quiet(): _score_shard(args, shards[rank.number], detector, images, folder)
+        dist.barrier()
+    if not rank.first: return
+    files = [journal_file(args.csv, shard) for shard in shards]
+    write_merged(args.csv, args.run, files, args.device)
+    for file in files: file.unlink()
+
+# %% ../../nbs/cli/02_score.ipynb #bfca095a
+def _asked_shard(args, rank):
+    "The shard that the user asked for, or None; `InputError` for what cannot be done in parts"
+    from swssl_nb.evaluate.shards import read_shard
+    shard = read_shard(args.shard) if args.shard else None
+    if shard and rank: raise InputError('--shard and torchrun divide the images both', do='leave one out')
+    if args.dicom and (shard or rank):
+        raise InputError('DICOM objects need all images at once', do='leave --dicom out, or score undivided')
+    return shard
+
+# %% ../../nbs/cli/02_score.ipynb #0b6cf463
+def _score_whole(args, target, detector, images, folder):
+    "Score all images into the table"
+    start = time.perf_counter()
+    rows = _rows_of(detector, images, folder, learned_names(args.run), args.strict)
+    counts = _write_table(target, detector, rows)
+    rate = len(images)/(time.perf_counter() - start)
+    try: _finish(target, detector, counts, rate)
+    finally: finish_dicom(detector, args, counts['flagged'] is None)
+
+# %% ../../nbs/cli/02_score.ipynb #2c204b3f
 def score(args):
     "Score images with a trained run"
+    from swssl_nb.deploy.distributed import this_rank
     from swssl_nb.report.targets import check_target, writable_folder
-    target, folder = check_target(args.csv, stream=True), args.heatmaps and writable_folder(args.heatmaps)
+    rank = this_rank()
+    shard = _asked_shard(args, rank)
+    target = check_target(args.csv, stream=not (shard or rank))
+    folder = args.heatmaps and writable_folder(args.heatmaps)
     detector, images = of_views(with_dicom(load_detector(args.run, args.device), args), args), named_images(args.paths)
-    warn_of_learned(args.run, [image for image,_ in images])
-    start = time.perf_counter()
-    counts = _score_into(target, detector, images, folder, args.strict, learned_names(args.run))
-    rate, skipped = len(images)/(time.perf_counter() - start), counts['skipped']
-    flagged = '' if detector.calibration is None else f", {_flagged_text(counts['flagged'])}"
-    print(f'{target}: {len(images) - skipped} images scored{flagged}, {skipped} skipped, {rate:.2f} images per second')
-    finish_dicom(detector, args, counts['flagged'] is None)
-    if skipped == len(images):
-        raise InputError('none of the images could be scored', target, 'the errors are in this file')
+    if not (shard or rank): warn_of_learned(args.run, [image for image,_ in images])
+    if rank: _score_ranks(args, rank, detector, images, folder)
+    elif shard: _score_alone(args, shard, detector, images, folder)
+    else: _score_whole(args, target, detector, images, folder)
 
-# %% ../../nbs/cli/02_score.ipynb #69943ae5
+# %% ../../nbs/cli/02_score.ipynb #d4281153
 def add_score(
     commands # What `add_subparsers` of argparse gave
 ):
@@ -394,6 +492,7 @@ def add_score(
     p.add_argument('--run', required=True, metavar='RUN', help='run folder, as train wrote it')
     p.add_argument('--csv', required=True, metavar='OUT.csv', help='table to write: path, score, flag, reason ...')
     p.add_argument('--heatmaps', metavar='DIR', help='folder for heatmaps')
+    p.add_argument('--shard', metavar='K/N', help='score the k-th of n parts alone; merge makes the table of all')
     add_dicom(p)
     add_views(p)
     add_running(p)

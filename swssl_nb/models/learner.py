@@ -10,6 +10,7 @@ __all__ = ['show_rows', 'outline', 'looking', 'spread', 'ShownLoader', 'Training
 import copy, sys
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, torch
 from fastai.callback import hook, schedule # `summary`; `lr_find`, `fit_one_cycle`
@@ -80,6 +81,8 @@ def spread(
 # %% ../../nbs/models/07a_learner.ipynb #fa9ca22a
 class ShownLoader(DataLoader):
     "fastai's `DataLoader`, with figures; the data set makes them, by `show_examples` and `show_predictions`"
+    skip = 0 # batches of the next epoch that were trained on before the training was stopped
+    begin = None # called once, before the first batch of the next epoch is drawn
     def __init__(self, *args,
         n_inp:int=1, # Tensors of a batch that are the model's input
         **kwargs # Passed to `DataLoader`
@@ -87,6 +90,7 @@ class ShownLoader(DataLoader):
         super().__init__(*args, **kwargs)
         self.n_inp = n_inp
 
+# %% ../../nbs/models/07a_learner.ipynb #eaf4a5b6
 @patch
 def show_batch(self:ShownLoader,
     b=None, # For fastai; a batch is drawn anew, for it may hold features and no image
@@ -102,6 +106,20 @@ def show_examples(self:ShownLoader, max_n): return self.dataset.show_examples(ma
 
 @patch
 def show_predictions(self:ShownLoader, learn, max_n): return self.dataset.show_predictions(learn, max_n)
+
+# %% ../../nbs/models/07a_learner.ipynb #c8d2e3f4
+@patch
+def begun(self:ShownLoader)->int: # Batches of this epoch that are skipped
+    "Say that an epoch's first batch is about to be drawn"
+    skip,begin = self.skip,self.begin
+    self.skip,self.begin = 0,None
+    if begin: begin()
+    return skip
+
+@patch
+def create_batches(self:ShownLoader, samples):
+    skipped = islice(samples, self.begun()*self.bs, None)
+    yield from super(ShownLoader, self).create_batches(skipped)
 
 # %% ../../nbs/models/07a_learner.ipynb #79747fce
 class _EpochTable(MasterBar):

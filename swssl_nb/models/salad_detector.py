@@ -27,12 +27,10 @@ from .scorers import Committee, NormalStatistics
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-063
 class ImageLoader(ShownLoader):
     "Batches `(images, index)` of preprocessed images, of at most `bs`, evenly filled"
-    skip = 0 # batches of the next epoch that were trained on before the run was stopped
-
     def __len__(self): return max(1, min(math.ceil(self.n/self.bs), self.n//2))
 
     def create_batches(self, samples):
-        skip,self.skip = self.skip,0
+        skip = self.begun()
         batches = torch.tensor(list(samples)).tensor_split(len(self))
         for index in batches[skip:]: yield torch.stack([self.dataset[i] for i in index.tolist()]), index
 

@@ -129,7 +129,9 @@ def swssl_learner(
     if isinstance(new, NewEncoder): new.adapt_to(encoder, images)
     model = objective.model(encoder, grid, features, images)
     dls = objective.loaders(model, images, watched, seed)
-    return _learner(objective, dls, model, images, kwargs)
+    learn = _learner(objective, dls, model, images, kwargs)
+    learn.settings = dict(seed=seed)
+    return learn
 
 # %% ../../nbs/models/10_swssl.ipynb #e5cb3d9d
 def _learner(objective, dls, model, images, kwargs):
