@@ -13,7 +13,7 @@ from datetime import timedelta
 from fastcore.basics import patch
 from ..core import InputError
 
-# %% ../../nbs/deploy/01_distributed.ipynb #5ac55d3e
+# %% ../../nbs/deploy/01_distributed.ipynb #3811c045
 @dataclass(frozen=True)
 class Rank:
     "One of several processes at one task"
@@ -23,6 +23,7 @@ class Rank:
     @property
     def first(self)->bool: return self.number == 0
 
+# %% ../../nbs/deploy/01_distributed.ipynb #5ac55d3e
 def this_rank()->Rank: # None where this process was started alone
     "Which of several processes this is"
     names = 'RANK','WORLD_SIZE','MASTER_ADDR','MASTER_PORT'
