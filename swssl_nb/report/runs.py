@@ -147,8 +147,11 @@ def tell_images(
 ):
     "Which images of a calibration were skipped (on stderr), and which normal ones to look at"
     for one in calibration.skipped: print(f"skipped: {one['error']}", file=sys.stderr)
-    names = [Path(path).name for path in calibration.highest[:5]]
-    if names: print(f"look at the highest normal images, for an abnormal one raises the threshold: {', '.join(names)}")
+    highest = calibration.highest
+    if not highest: return
+    more = f' and {len(highest) - 2} more' if len(highest) > 2 else ''
+    print('Look at the normal images from the threshold upwards; an abnormal one among them raises it:')
+    print(f"  {', '.join(Path(path).name for path in highest[:2])}{more}")
 
 # %% ../../nbs/report/05_runs.ipynb #02a204af
 def train_run(
