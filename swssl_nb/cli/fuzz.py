@@ -9,6 +9,7 @@ __all__ = ['make_project', 'project_seeds', 'Silent', 'Lab', 'Worker', 'fuzz', '
 import asyncio, contextlib, csv, faulthandler, importlib, io, json, math, multiprocessing, os, shutil, sys, tempfile
 import traceback
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 import numpy as np, pandas as pd, timm, torch
@@ -194,7 +195,8 @@ async def _asked(app, address, query, data):
 def _drop(self:Lab, name, data, score):
     "Drop an image on the page: it must say what scoring says"
     self.say('page')
-    status,text = asyncio.run(_asked(self._page(), '/token/drop', f'name={quote(name)}', data))
+    question = _asked(self._page(), '/token/drop', f'name={quote(name)}', data)
+    with ThreadPoolExecutor(1) as pool: status,text = pool.submit(asyncio.run, question).result() # Jupyter has a loop
     _check(status in (200, 400), f'the page answers {status}: {text[:80]}')
     if status == 400: return _check(score is None, f'the page refuses what can be scored: {text[:80]}')
     entry = json.loads(text)
