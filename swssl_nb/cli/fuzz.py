@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = ['make_project', 'project_seeds', 'Silent', 'Lab', 'Worker', 'fuzz', 'counts_table', 'went_wrong']
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #d8997b7d
+# %% ../../nbs/cli/05g_fuzz.ipynb #fefec4b2
 import asyncio, contextlib, csv, faulthandler, importlib, io, json, math, multiprocessing, os, shutil, sys, tempfile
 import traceback
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 import numpy as np, pandas as pd, timm, torch
 from fastcore.basics import patch
 from safetensors.torch import save_file
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #78d0c2e9
+# %% ../../nbs/cli/05g_fuzz.ipynb #0ea23d0b
 from ..core import InputError, peak_memory, read_json, write_json, written_whole
 from ..data.cache import ImageCache
 from ..data.dicom import dicom_facts, dicom_modality
@@ -26,7 +27,7 @@ from ..models.encoder import Encoder, read_weights
 from ..models.resume import read_checkpoint, write_checkpoint
 from ..models.swssl import swssl_learner
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #18003e26
+# %% ../../nbs/cli/05g_fuzz.ipynb #de4da58e
 from ..evaluate.records import read_record, split_cases
 from ..evaluate.scores import ScoreTable, evaluate_scores
 from ..deploy.mutants import Mutant, Seed, image_seeds, mutants
@@ -38,7 +39,7 @@ from ..report.reviews import Reviews
 from ..report.runs import train_run
 from .score import learned_rows, load_detector
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #4b6f0745
+# %% ../../nbs/cli/05g_fuzz.ipynb #144971c6
 def _tiny_fit(learn_from, calibrate_on):
     "A detector that loads and scores in milliseconds"
     encoder = Encoder('test_resnet', (1,), 'random')
@@ -52,7 +53,7 @@ def _make_run(place):
     parts = split_cases(folder(place/'learned'), valid=0.4, test=0)
     train_run(place/'run', parts, _tiny_fit, false_positive_rate=0.2)
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #a4aaca44
+# %% ../../nbs/cli/05g_fuzz.ipynb #0b2fdf87
 def _make_tables(place):
     "Images, their labels and scores"
     paths = write_pngs(phantom(4, 4, size=64, seed=2), place/'images')
@@ -63,7 +64,7 @@ def _make_tables(place):
     scores = [f'{path.name},{rng.random() + (i >= 4)*0.4!r},0.1,' for i,path in enumerate(paths)]
     (place/'images'/'scores.csv').write_text('\n'.join(['path,score,seconds,error', *scores]) + '\n')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #3c9bc23e
+# %% ../../nbs/cli/05g_fuzz.ipynb #336c0edd
 def make_project(
     place # Empty folder
 ):
@@ -78,7 +79,7 @@ def make_project(
         write_checkpoint(place/'checkpoint.pt', dict(facts=dict(a=1), epoch=0, model=dict(list(state.items())[:4])))
         ImageCache(place).write('entry', (np.arange(64*48, dtype=np.uint16)*21).reshape(64, 48))
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #0db7f9eb
+# %% ../../nbs/cli/05g_fuzz.ipynb #e105ebd2
 def project_seeds(
     place # Folder of `make_project`
 )->list: # Of `Seed`
@@ -92,10 +93,10 @@ def project_seeds(
         *seeds('weights', place/'weights.safetensors', place/'weights.pth', place/'checkpoint.pt'), *seeds('cache',
             place/'entry.npy')]
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #94f61bad
+# %% ../../nbs/cli/05g_fuzz.ipynb #9cf76801
 class Silent(Exception): "Something wrong came out, and nothing said so"
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #03088db6
+# %% ../../nbs/cli/05g_fuzz.ipynb #966b435c
 class Lab:
     "Where files are tried"
     def __init__(self,
@@ -109,12 +110,12 @@ class Lab:
         shutil.copytree(self.place/'run', self.bench/'run')
         shutil.copytree(self.place/'images', self.bench/'images')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #b3585a94
+# %% ../../nbs/cli/05g_fuzz.ipynb #b5a5fbb8
 def _check(is_right, what):
     "Stop where something wrong came out"
     if not is_right: raise Silent(what)
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #34a7d350
+# %% ../../nbs/cli/05g_fuzz.ipynb #f68c7997
 @patch
 def _allowed(self:Lab, step, function, *args, **kwargs):
     "What a function gives, and why it refuses: an `InputError` in one line"
@@ -126,7 +127,7 @@ def _allowed(self:Lab, step, function, *args, **kwargs):
         _check('\n' not in why and why, f'an error of several lines: {why!r}')
         return None,error
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #ac89130a
+# %% ../../nbs/cli/05g_fuzz.ipynb #adbac8b6
 def _check_image(image):
     "Whether an image is one"
     is_image = isinstance(image, np.ndarray) and image.dtype == np.float32 and image.ndim == 2 and image.size
@@ -134,7 +135,7 @@ def _check_image(image):
     low,high = image.min(),image.max()
     _check(low >= 0 and high <= 1, f'grey from {low} to {high}') # false for a NaN, too
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #9eefd592
+# %% ../../nbs/cli/05g_fuzz.ipynb #79bd2b86
 @patch
 def _seed_image(self:Lab, seed):
     "The image of a whole file"
@@ -144,7 +145,7 @@ def _seed_image(self:Lab, seed):
         self.whole[seed.name] = read_radiograph(path)
     return self.whole[seed.name]
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #8fd6476b
+# %% ../../nbs/cli/05g_fuzz.ipynb #14d9bcc5
 @patch
 def _check_known(self:Lab, mutant, image):
     "Whether what is known of a mutant holds"
@@ -153,7 +154,7 @@ def _check_known(self:Lab, mutant, image):
     whole = self._seed_image(mutant.seed)
     _check(image.shape == whole.shape and (image == whole).all(), 'was read as another image')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #eeffb2b8
+# %% ../../nbs/cli/05g_fuzz.ipynb #0fb2e8ef
 @patch
 def _page(self:Lab):
     "The review page; a new one after 100 files, so that its list stays short"
@@ -168,7 +169,7 @@ def _page(self:Lab):
     self.drops += 1
     return self.app
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #e32150e6
+# %% ../../nbs/cli/05g_fuzz.ipynb #a7d3525d
 @patch
 def close(self:Lab):
     "End the page"
@@ -176,7 +177,7 @@ def close(self:Lab):
     self.scoring.stop()
     shutil.rmtree(self.scoring.dropped.parent, ignore_errors=True)
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #ae8a647b
+# %% ../../nbs/cli/05g_fuzz.ipynb #f97c13c5
 async def _asked(app, address, query, data):
     "Status and body of an answer"
     found = []
@@ -189,19 +190,20 @@ async def _asked(app, address, query, data):
     await app(scope, receive, send)
     return found[0]['status'],b''.join(message.get('body', b'') for message in found[1:]).decode()
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #6ad5acb0
+# %% ../../nbs/cli/05g_fuzz.ipynb #f24406af
 @patch
 def _drop(self:Lab, name, data, score):
     "Drop an image on the page: it must say what scoring says"
     self.say('page')
-    status,text = asyncio.run(_asked(self._page(), '/token/drop', f'name={quote(name)}', data))
+    question = _asked(self._page(), '/token/drop', f'name={quote(name)}', data)
+    with ThreadPoolExecutor(1) as pool: status,text = pool.submit(asyncio.run, question).result() # Jupyter has a loop
     _check(status in (200, 400), f'the page answers {status}: {text[:80]}')
     if status == 400: return _check(score is None, f'the page refuses what can be scored: {text[:80]}')
     entry = json.loads(text)
     _check((score is not None) == ('image' in entry), f'the page says {entry} of an image with score {score}')
     _check(not self.scoring.problem, f'scoring has stopped: {self.scoring.problem}')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #8b1c5dae
+# %% ../../nbs/cli/05g_fuzz.ipynb #5989e8f6
 @patch
 def _score(self:Lab, path, image):
     "The score of a file, None where it is refused"
@@ -217,13 +219,13 @@ def _score(self:Lab, path, image):
     _check(scored.heatmap.shape == image.shape, f'heatmap {scored.heatmap.shape}')
     return scored.score
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #fec2b91e
+# %% ../../nbs/cli/05g_fuzz.ipynb #72cf63c3
 @patch
 def _report(self:Lab, cases, target, run=None):
     "Write the page of a worklist"
     write_page(scored_entries(self.detector, cases, progress=False), target, run=run)
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #fb7058cc
+# %% ../../nbs/cli/05g_fuzz.ipynb #3b922c76
 @patch
 def _read(self:Lab, mutant, path):
     "The image of a file, None where it is refused"
@@ -233,7 +235,7 @@ def _read(self:Lab, mutant, path):
     self._check_known(mutant, image)
     return image
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #7b8fcac8
+# %% ../../nbs/cli/05g_fuzz.ipynb #678965bc
 @patch
 def try_image(self:Lab,
     mutant:Mutant # Of an image
@@ -252,18 +254,18 @@ def try_image(self:Lab,
     path.unlink()
     return score is not None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #907d38f1
+# %% ../../nbs/cli/05g_fuzz.ipynb #50e8472c
 def _csv_rows(path):
     "The cells of a table by another reader; None where it cannot read it"
     try:
         with open(path, newline='', encoding='utf-8-sig') as file: return list(csv.reader(file, skipinitialspace=True))
     except (UnicodeDecodeError, csv.Error): return None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #af87ab61
+# %% ../../nbs/cli/05g_fuzz.ipynb #32197bad
 _words = {0: ('0', 'normal', 'good', 'negative', 'false'), 1: ('1', 'abnormal', 'bad', 'defect', 'anomal', 'positive',
     'true'), -1: ('-1',)}
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #4359ab83
+# %% ../../nbs/cli/05g_fuzz.ipynb #3cd4b280
 def _check_labels(cases, path):
     "Whether each label stands in a row of its image"
     rows = _csv_rows(path)
@@ -274,7 +276,7 @@ def _check_labels(cases, path):
         told = rows is None or any(word in row for row in of_image for word in _words[case.label])
         _check(told, f'label {case.label} of {Path(case.path).name} stands nowhere')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #da6481ee
+# %% ../../nbs/cli/05g_fuzz.ipynb #c442313f
 def _check_result(result):
     "Whether figures are figures"
     low,high = result.figures['auroc_ci']
@@ -282,7 +284,7 @@ def _check_result(result):
     scores = result.table.score[result.table.error.isna()]
     _check(np.isfinite(scores).all(), 'a score that is no number')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #74ca6d68
+# %% ../../nbs/cli/05g_fuzz.ipynb #be1cc561
 @patch
 def _judge(self:Lab, cases, scores):
     "Figures and page of scores"
@@ -292,7 +294,7 @@ def _judge(self:Lab, cases, scores):
     self.judged += 1
     if self.judged % 10 == 1: write_page(page, self.bench/'page.html') # its figures take a second
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #959872d7
+# %% ../../nbs/cli/05g_fuzz.ipynb #5f612c8e
 @patch
 def try_cases(self:Lab,
     mutant:Mutant # Of a table of cases
@@ -305,7 +307,7 @@ def try_cases(self:Lab,
     self._allowed('judge', self._judge, path, self.place/'images'/'scores.csv')
     return cases is not None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #79f49bb1
+# %% ../../nbs/cli/05g_fuzz.ipynb #984c9bce
 def _check_scores(table, path):
     "Whether each score stands in the file"
     rows = _csv_rows(path)
@@ -317,7 +319,7 @@ def _check_scores(table, path):
     _check(np.isfinite(found).all(), 'a score that is no number')
     for score in found: _check(np.isclose(there, score, rtol=1e-9, atol=0).any(), f'the score {score} stands nowhere')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #ef53adb8
+# %% ../../nbs/cli/05g_fuzz.ipynb #4f889a31
 @patch
 def try_scores(self:Lab,
     mutant:Mutant # Of a table of scores
@@ -330,7 +332,7 @@ def try_scores(self:Lab,
     self._allowed('judge', self._judge, self.place/'images'/'cases.csv', path)
     return table is not None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #5d5ea41b
+# %% ../../nbs/cli/05g_fuzz.ipynb #d0030b59
 @patch
 def _score_by(self:Lab, run):
     "The score of an image by a run"
@@ -340,7 +342,7 @@ def _score_by(self:Lab, run):
     _check(math.isfinite(scored.score) and np.isfinite(scored.heatmap).all(), f'score {scored.score}')
     return scored.score
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #ac2e1c54
+# %% ../../nbs/cli/05g_fuzz.ipynb #ef2e1760
 @patch
 def _steps(self:Lab, run):
     "What else reads a run"
@@ -348,13 +350,13 @@ def _steps(self:Lab, run):
     return [('record', read_record, run), ('rows', learned_rows, run), ('page', self._report, [image], page, run),
         ('card', write_card, run)]
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #2ff26e4a
+# %% ../../nbs/cli/05g_fuzz.ipynb #0acd5e39
 def _without_checksum(run):
     "A run that does not say what its arrays must be"
     meta = read_json(run/'detector.json')
     write_json(run/'detector.json', {name: value for name,value in meta.items() if name != 'sha256'})
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #aeb0aad8
+# %% ../../nbs/cli/05g_fuzz.ipynb #94238861
 @patch
 def try_run(self:Lab,
     mutant:Mutant # Of a file of a run folder
@@ -372,7 +374,7 @@ def try_run(self:Lab,
     finally:
         for name in (mutant.seed.name, 'CARD.md', 'detector.json'): shutil.copy(self.place/'run'/name, run/name)
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #e612b782
+# %% ../../nbs/cli/05g_fuzz.ipynb #15d4f0b2
 @patch
 def try_weights(self:Lab,
     mutant:Mutant # Of weights or of a checkpoint
@@ -385,13 +387,13 @@ def try_weights(self:Lab,
     net,_ = self._allowed('network', Encoder, 'test_resnet', (1,), path)
     return net is not None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #2d79627d
+# %% ../../nbs/cli/05g_fuzz.ipynb #2d9d03d0
 def _cached(cache):
     "The entry of a cache, or `InputError`"
     if not cache.has('entry'): raise InputError('is no entry')
     return cache.read('entry')
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #c4eb4490
+# %% ../../nbs/cli/05g_fuzz.ipynb #724fbf4c
 @patch
 def try_cache(self:Lab,
     mutant:Mutant # Of an entry of the image cache
@@ -407,7 +409,7 @@ def try_cache(self:Lab,
     _check(is_known, 'was read as another image')
     return True
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #e76bcbd4
+# %% ../../nbs/cli/05g_fuzz.ipynb #0e78f9a3
 _most_memory,_most_seconds = 2*1000**3,10
 
 def _reset_peak():
@@ -422,7 +424,7 @@ def _limit_memory(more=4*1000**3):
     held = int(pages.read_text().split()[0])*resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + more, held + more))
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #37e6d662
+# %% ../../nbs/cli/05g_fuzz.ipynb #2bfaf786
 def _place_of(error):
     "Where an exception was raised: the last lines of the library's own"
     frames = traceback.extract_tb(error.__traceback__)
@@ -430,7 +432,7 @@ def _place_of(error):
     ours = [f'{Path(frame.filename).name}:{frame.lineno} {frame.name}' for frame in frames]
     return f'{type(error).__name__}: {str(error)[:200]} in {", ".join(ours[-3:])}'
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #706fb37a
+# %% ../../nbs/cli/05g_fuzz.ipynb #845bf45b
 @patch
 def tried(self:Lab,
     mutant:Mutant
@@ -448,7 +450,7 @@ def tried(self:Lab,
     peak = peak_memory()
     return ('memory', f'{peak/1e9:.1f} GB') if peak > _most_memory and found[0] in ('read', 'refused') else found
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #8cc699d1
+# %% ../../nbs/cli/05g_fuzz.ipynb #24700733
 def _serve(ask, place, log):
     "The process that tries files"
     sys.stdout = sys.stderr = open(log, 'a', buffering=1)
@@ -464,14 +466,14 @@ def _serve(ask, place, log):
     ask.send(('ready', None))
     while True: ask.send(('done', lab.tried(ask.recv())))
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #e8024058
+# %% ../../nbs/cli/05g_fuzz.ipynb #3358f76e
 class Worker:
     "A process that tries files, and is started anew when it is gone"
     def __init__(self,
         place # Folder of `make_project`
     ): self.place,self.process = place,None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #cbdadd51
+# %% ../../nbs/cli/05g_fuzz.ipynb #baeedcf8
 @patch
 def start(self:Worker):
     "A new process, ready"
@@ -486,7 +488,7 @@ def start(self:Worker):
         do=f'look into {self.log}')
     self.ask.recv()
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #acdfd0d9
+# %% ../../nbs/cli/05g_fuzz.ipynb #a3ff239f
 @patch
 def stop(self:Worker):
     "End the process"
@@ -495,7 +497,7 @@ def stop(self:Worker):
     self.process.join()
     self.process = None
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #c45ab7c8
+# %% ../../nbs/cli/05g_fuzz.ipynb #ab9a1c69
 @patch
 def tried(self:Worker,
     mutant:Mutant
@@ -516,7 +518,7 @@ def tried(self:Worker,
     self.stop()
     return found
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #62dc87f9
+# %% ../../nbs/cli/05g_fuzz.ipynb #a86932c9
 _wrong = 'crash','hang','memory','exception','silent'
 
 def _keep(out, number, mutant, found):
@@ -526,7 +528,7 @@ def _keep(out, number, mutant, found):
     with written_whole(file) as part: Path(part).write_bytes(mutant.data)
     return file
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #4e782112
+# %% ../../nbs/cli/05g_fuzz.ipynb #f18cd62f
 def fuzz(
     n:int, # Files
     seed:int=0, # Of chance
@@ -546,7 +548,7 @@ def fuzz(
         finally: worker.stop()
     return counts_table(counts)
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #ff1d097a
+# %% ../../nbs/cli/05g_fuzz.ipynb #1157c43e
 def counts_table(
     counts:dict # Kind -> `Counter` of what was found
 )->pd.DataFrame: # A row a kind, and one for all
@@ -555,7 +557,7 @@ def counts_table(
     table.insert(0, 'tried', table.sum(axis=1))
     return pd.concat([table, table.sum().to_frame('all').T])
 
-# %% ../../nbs/cli/05g_fuzz.ipynb #2959ea61
+# %% ../../nbs/cli/05g_fuzz.ipynb #15139dea
 def went_wrong(
     table:pd.DataFrame # As `fuzz` gives it
 )->int:

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['selftest', 'add_selftest']
 
-# %% ../../nbs/cli/05h_selftest.ipynb #a1431b93
+# %% ../../nbs/cli/05h_selftest.ipynb #576a3b95
 from ..core import InputError
 from .arguments import add_command
 
-# %% ../../nbs/cli/05h_selftest.ipynb #385612b8
+# %% ../../nbs/cli/05h_selftest.ipynb #b8d8ad6e
 def selftest(args):
     "Try changed files on all that reads files: damaged, hostile, or of a program that nobody knows"
     from swssl_nb.cli.fuzz import fuzz, went_wrong
@@ -20,7 +20,7 @@ def selftest(args):
     print(f'{args.fuzz} files, {wrong} went wrong' + (f'; they are kept in {args.out}' if wrong else ''))
     return int(wrong > 0)
 
-# %% ../../nbs/cli/05h_selftest.ipynb #fe6859e8
+# %% ../../nbs/cli/05h_selftest.ipynb #a5e3132d
 def add_selftest(
     commands # What `add_subparsers` of argparse gave
 ):

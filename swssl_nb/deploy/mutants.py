@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Seed', 'Mutant', 'image_seeds', 'change_bytes', 'mutants']
 
-# %% ../../nbs/deploy/04_mutants.ipynb #ee2c6dd3
+# %% ../../nbs/deploy/04_mutants.ipynb #a460ac0f
 import binascii, io, json, struct, warnings, zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from ..core import InputError
 
-# %% ../../nbs/deploy/04_mutants.ipynb #7df327b5
+# %% ../../nbs/deploy/04_mutants.ipynb #e8676d3c
 @dataclass
 class Seed:
     "A whole file"
@@ -24,7 +24,7 @@ class Seed:
     name:str # Of the file; its ending counts
     data:bytes # What it holds
 
-# %% ../../nbs/deploy/04_mutants.ipynb #c9535c5e
+# %% ../../nbs/deploy/04_mutants.ipynb #e5cf831d
 @dataclass
 class Mutant:
     "A changed file"
@@ -33,10 +33,10 @@ class Mutant:
     change:str # What was changed, in words
     must:str='any' # `'same'`, `'refused'` or `'any'`
 
-# %% ../../nbs/deploy/04_mutants.ipynb #681d8f9d
+# %% ../../nbs/deploy/04_mutants.ipynb #ce0046a1
 _dx = '1.2.840.10008.5.1.4.1.1.1.1'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #78f3710e
+# %% ../../nbs/deploy/04_mutants.ipynb #32984288
 def _dataset(levels, **entries):
     "A DICOM object of 16-bit pixels"
     ds = pydicom.Dataset()
@@ -50,7 +50,7 @@ def _dataset(levels, **entries):
     for name,value in entries.items(): setattr(ds, name, value)
     return ds
 
-# %% ../../nbs/deploy/04_mutants.ipynb #679e9005
+# %% ../../nbs/deploy/04_mutants.ipynb #0192a7fb
 def _dicom_bytes(ds, syntax):
     "A DICOM file"
     ds.file_meta = pydicom.dataset.FileMetaDataset()
@@ -60,7 +60,7 @@ def _dicom_bytes(ds, syntax):
     ds.save_as(file, enforce_file_format=True)
     return file.getvalue()
 
-# %% ../../nbs/deploy/04_mutants.ipynb #d32ec7c2
+# %% ../../nbs/deploy/04_mutants.ipynb #15080c47
 def _compressed(ds, syntax):
     "A DICOM file with pixels that pydicom compresses"
     ds.file_meta = pydicom.dataset.FileMetaDataset()
@@ -74,7 +74,7 @@ def _encapsulated(ds, jpeg):
     ds['PixelData'].is_undefined_length = True
     return _dicom_bytes(ds, pydicom.uid.JPEGBaseline8Bit)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #441e3d5b
+# %% ../../nbs/deploy/04_mutants.ipynb #2edbe5c9
 def _lut(keyword, first, bits):
     "A look-up table as an item of a sequence"
     item = pydicom.Dataset()
@@ -82,14 +82,14 @@ def _lut(keyword, first, bits):
     item.LUTData = (np.linspace(0, 1, 256)**0.7*(2**bits - 1)).astype('<u2').tobytes()
     return [item]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #6ea8dbd3
+# %% ../../nbs/deploy/04_mutants.ipynb #a00fb9df
 def _saved(image, form, **options):
     "A file that Pillow writes"
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
 
-# %% ../../nbs/deploy/04_mutants.ipynb #8ff7195e
+# %% ../../nbs/deploy/04_mutants.ipynb #1a7d9045
 def _written_dicoms(levels):
     "Name -> file in each transfer syntax, and with entries that change what pixels mean"
     uid,small = pydicom.uid,(levels//256).astype(np.uint8)
@@ -107,12 +107,12 @@ def _written_dicoms(levels):
             uid.JPEG2000Lossless),
         jpeg=_encapsulated(_dataset(small), _saved(Image.fromarray(small), 'JPEG')))
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a76907d1
+# %% ../../nbs/deploy/04_mutants.ipynb #402cb877
 _of_pydicom = """MR_small MR_small_RLE MR_small_bigendian MR_small_implicit MR_small_jp2klossless
     MR_small_jpeg_ls_lossless
     MR_small_padded JPEGLSNearLossless_08 JPEGLSNearLossless_16 JPEG2000 rtdose_1frame rtdose_rle_1frame""".split()
 
-# %% ../../nbs/deploy/04_mutants.ipynb #50db9cd5
+# %% ../../nbs/deploy/04_mutants.ipynb #7db6d5ab
 def _pydicom_dicoms():
     "Name -> file of pydicom's own tests, as a radiograph; those that are installed"
     folder = Path(pydicom.__file__).parent/'data'/'test_files'
@@ -126,7 +126,7 @@ def _pydicom_dicoms():
         found[name] = file.getvalue()
     return found
 
-# %% ../../nbs/deploy/04_mutants.ipynb #695ff1a3
+# %% ../../nbs/deploy/04_mutants.ipynb #8825dd9a
 def _plain_images(levels):
     "(kind, name, file) in the formats that Pillow writes"
     deep,small = Image.fromarray(levels),Image.fromarray((levels//256).astype(np.uint8))
@@ -145,7 +145,7 @@ def _plain_images(levels):
     head,values = f'P2\n# a comment\n{small.width} {small.height}\n255\n',map(str, np.asarray(small).ravel())
     yield 'pgm','plain.pgm',f"{head}{' '.join(values)}\n".encode()
 
-# %% ../../nbs/deploy/04_mutants.ipynb #b289e7f1
+# %% ../../nbs/deploy/04_mutants.ipynb #5de2de1c
 def image_seeds(
     image:np.ndarray # float32 H x W in [0, 1], small
 )->list: # Of `Seed`
@@ -157,39 +157,39 @@ def image_seeds(
     seeds = [Seed('dicom', f'{name}.dcm', data) for name,data in dicoms.items()]
     return seeds + [Seed(*one) for one in _plain_images(levels)]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #4a20aff1
+# %% ../../nbs/deploy/04_mutants.ipynb #3e0d9507
 def _flip(rng, data):
     "1 to 8 bits, anywhere"
     data,n = bytearray(data),rng.choice((1, 1, 2, 8))
     for _ in range(n): data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
     return bytes(data),f'{n} bits tipped'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #6e2eac09
+# %% ../../nbs/deploy/04_mutants.ipynb #bc926ed0
 def _cut(rng, data):
     "The end is missing"
     n = rng.choice((rng.randrange(len(data)), max(0, len(data) - rng.randint(1, 40))))
     return data[:n],f'cut to {n} of {len(data)} bytes'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #754ef91e
+# %% ../../nbs/deploy/04_mutants.ipynb #138abc5f
 def _block(rng, data):
     "Start and end of a part of it"
     start = rng.randrange(len(data))
     return start,min(len(data), start + rng.choice((1, 2, 4, 16, 100, 1000)))
 
-# %% ../../nbs/deploy/04_mutants.ipynb #8b8c7ee5
+# %% ../../nbs/deploy/04_mutants.ipynb #cfd3d449
 def _insert(rng, data):
     "Bytes that do not belong there, or that stand there twice"
     start,end = _block(rng, data)
     added = rng.choice((data[start:end], rng.randbytes(end - start)))
     return data[:start] + added + data[start:],f'{len(added)} bytes too many at {start}'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #b4a8721e
+# %% ../../nbs/deploy/04_mutants.ipynb #9bfc4b19
 def _remove(rng, data):
     "A block is missing"
     start,end = _block(rng, data)
     return data[:start] + data[end:],f'{end - start} bytes missing at {start}'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a2c2ed75
+# %% ../../nbs/deploy/04_mutants.ipynb #3c827e69
 def _overwrite(rng, data):
     "A block is full of zeros, ones or noise"
     start,end = _block(rng, data)
@@ -197,7 +197,7 @@ def _overwrite(rng, data):
     written = rng.choice((bytes(n), b'\xff'*n, rng.randbytes(n)))
     return data[:start] + written + data[end:],f'{n} bytes written at {start}'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #1a17e6d1
+# %% ../../nbs/deploy/04_mutants.ipynb #7a44cfde
 _byte_changes = _flip,_flip,_cut,_insert,_remove,_overwrite
 _images = 'dicom','png','jpeg','tiff','pgm'
 
@@ -207,7 +207,7 @@ def _known_of(seed, change):
     is_cut = change is _cut and seed.kind in (*_images, 'run', 'arrays', 'weights', 'cache')
     return 'same' if is_cut or checked else 'any'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #f489646f
+# %% ../../nbs/deploy/04_mutants.ipynb #aa403724
 def change_bytes(
     seed:Seed, # What is changed
     rng:Random # Chance
@@ -217,14 +217,14 @@ def change_bytes(
     data,words = change(rng, seed.data)
     return Mutant(seed, data, words, _known_of(seed, change))
 
-# %% ../../nbs/deploy/04_mutants.ipynb #efc80b38
+# %% ../../nbs/deploy/04_mutants.ipynb #a5c29764
 def _hypothesis():
     "The package"
     try: import hypothesis
     except ImportError: raise InputError('hypothesis is not installed', do='pip install hypothesis') from None
     return hypothesis
 
-# %% ../../nbs/deploy/04_mutants.ipynb #07ae1329
+# %% ../../nbs/deploy/04_mutants.ipynb #6cfd5c3d
 def drawn(strategy, n, seed):
     "`n` values of a strategy, or fewer where there are not so many; the same for the same seed"
     h,found = _hypothesis(),[]
@@ -236,27 +236,27 @@ def drawn(strategy, n, seed):
     note()
     return found
 
-# %% ../../nbs/deploy/04_mutants.ipynb #e97dd687
+# %% ../../nbs/deploy/04_mutants.ipynb #ecaeca36
 _sizes = [0, 1, 2, 7, 8, 12, 15, 16, 17, 31, 32, 55, 56, 57, 63, 64, 65, 72, 73, 128, 255, 4096, 32767, 32768, 65535]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #b1add28b
+# %% ../../nbs/deploy/04_mutants.ipynb #5100a824
 _number_fields = """Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel
     PlanarConfiguration PixelPaddingValue PixelPaddingRangeLimit""".split()
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a06aae2f
+# %% ../../nbs/deploy/04_mutants.ipynb #230223e5
 _text_fields = """PhotometricInterpretation RescaleSlope RescaleIntercept WindowCenter WindowWidth VOILUTFunction
     PixelSpacing
     ImagerPixelSpacing PixelAspectRatio Modality SOPClassUID PatientAge PatientID PatientSex PatientBirthDate StudyDate
     SpecificCharacterSet NumberOfFrames ViewPosition ImageLaterality WindowCenterWidthExplanation""".split()
 
-# %% ../../nbs/deploy/04_mutants.ipynb #0ee42117
+# %% ../../nbs/deploy/04_mutants.ipynb #8c32bfcd
 _texts = ['', '0', '-1', '1', '2', '1e400', '-1e38', 'nan', 'inf', '1e-320', '1\\2', '\\', '1\\', 'abc',
     '99999999999', '0.0', '1.5',
     'MONOCHROME1', 'MONOCHROME2', 'RGB', 'PALETTE COLOR', 'YBR_FULL', 'SIGMOID', 'LINEAR_EXACT',
     'CT', 'DX', '058Y', '-58Y',
     'ISO 2022 IR 87', 'ISO_IR 192', '\x00', '19700101', '\u00df', 'a'*70]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #7090365b
+# %% ../../nbs/deploy/04_mutants.ipynb #0ea55fff
 def _dicom_fields(st):
     "Strategy: lists of (keyword, value)"
     size = st.sampled_from(_sizes) | st.integers(0, 65535)
@@ -271,12 +271,12 @@ def _dicom_fields(st):
         st.tuples(st.just('TransferSyntaxUID'), st.sampled_from(_syntaxes)))
     return st.lists(field, min_size=1, max_size=3)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #e7e3e91c
+# %% ../../nbs/deploy/04_mutants.ipynb #ddbd6eb2
 _syntaxes = [f'1.2.840.10008.1.2{end}' for end in ('', '.1', '.2', '.1.99', '.5', '.4.50', '.4.51', '.4.57', '.4.70',
     '.4.80', '.4.81',
     '.4.90', '.4.91', '.4.201', '.9')] + ['', '1.2.3']
 
-# %% ../../nbs/deploy/04_mutants.ipynb #2ce8ee9d
+# %% ../../nbs/deploy/04_mutants.ipynb #77101122
 def _raw(ds, keyword, value):
     "An element whose bytes nobody checks"
     is_implicit,is_little = ds.original_encoding
@@ -286,14 +286,14 @@ def _raw(ds, keyword, value):
     if isinstance(value, str): value = value.encode('utf-8', 'surrogatepass')
     return RawDataElement(tag, vr, len(value), value, 0, is_implicit, is_little)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #f5d9f0d6
+# %% ../../nbs/deploy/04_mutants.ipynb #ef92add5
 def _raw_table(ds, descriptor, data):
     "A look-up table whose bytes nobody checks"
     item = pydicom.Dataset()
     item.LUTDescriptor,item.LUTData = list(descriptor),data + b'\0'*(len(data) % 2)
     return [item]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #768f516a
+# %% ../../nbs/deploy/04_mutants.ipynb #017a436b
 def _set_field(ds, keyword, value):
     "Put a value into a header"
     if keyword == 'PixelData':
@@ -302,7 +302,7 @@ def _set_field(ds, keyword, value):
     elif keyword.endswith('Sequence'): setattr(ds, keyword, _raw_table(ds, *value))
     else: ds._dict[Tag(keyword)] = _raw(ds, keyword, value)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #93f76318
+# %% ../../nbs/deploy/04_mutants.ipynb #f111623c
 def _with_syntax(data, syntax):
     "A DICOM file that names another transfer syntax than it is written in"
     at = data.index(b'\x02\x00\x10\x00UI')
@@ -314,13 +314,13 @@ def _bits(ds):
     "Bits of an image by its header"
     return ds.Rows*ds.Columns*(ds.get('SamplesPerPixel') or 1)*ds.BitsAllocated
 
-# %% ../../nbs/deploy/04_mutants.ipynb #22a71396
+# %% ../../nbs/deploy/04_mutants.ipynb #e3164d33
 def _must_of_dicom(ds, before):
     "What is known of a DICOM file with another header"
     try: return 'any' if _bits(ds) == before else 'refused'
     except Exception: return 'any' # a field that is no number
 
-# %% ../../nbs/deploy/04_mutants.ipynb #dcfaed24
+# %% ../../nbs/deploy/04_mutants.ipynb #ee14e075
 def _change_dicom(seed, fields):
     "A DICOM file with other values in some fields"
     ds = pydicom.dcmread(io.BytesIO(seed.data))
@@ -335,7 +335,7 @@ def _change_dicom(seed, fields):
         if is_plain and 8*len(ds.PixelData) < before: must = 'refused'
     return data,must
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a72b6033
+# %% ../../nbs/deploy/04_mutants.ipynb #2b73807f
 def _chunks(data):
     "[type, data] of each chunk of a PNG"
     found,at = [],8
@@ -345,19 +345,19 @@ def _chunks(data):
         at += 12 + length
     return found
 
-# %% ../../nbs/deploy/04_mutants.ipynb #e2cf0b5c
+# %% ../../nbs/deploy/04_mutants.ipynb #5a22398f
 def _png_of(chunks, lengths={}):
     "A PNG of these chunks; `lengths`: number of a chunk -> what is added to its length"
     made = [struct.pack('>I', (len(data) + lengths.get(i, 0)) % 2**32) + kind + data
         + struct.pack('>I', binascii.crc32(kind + data)) for i,(kind,data) in enumerate(chunks)]
     return b'\x89PNG\r\n\x1a\n' + b''.join(made)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a56c6e31
+# %% ../../nbs/deploy/04_mutants.ipynb #9379171c
 _of_header = dict(width=(0, '>I'), height=(4, '>I'), depth=(8, 'B'), colour=(9, 'B'), packing=(10, 'B'), filter=(11,
     'B'),
     interlace=(12, 'B'))
 
-# %% ../../nbs/deploy/04_mutants.ipynb #12ea01e7
+# %% ../../nbs/deploy/04_mutants.ipynb #c9d22812
 def _png_changes(st):
     "Strategy: (what, ...)"
     size = st.sampled_from([*_sizes, 20_000, 2**31 - 1, 2**32 - 1]) | st.integers(0, 2**32 - 1)
@@ -371,7 +371,7 @@ def _png_changes(st):
             st.integers(0, 200)),
         st.tuples(st.just('drop'), st.integers(0, 9)), st.tuples(st.just('swap'), st.integers(0, 9), st.integers(0, 9)))
 
-# %% ../../nbs/deploy/04_mutants.ipynb #ecb0306a
+# %% ../../nbs/deploy/04_mutants.ipynb #2472ba9d
 def _set_header(chunks, field, value):
     "Another value in the header of a PNG; whether it is of the size"
     at,form = _of_header[field]
@@ -381,7 +381,7 @@ def _set_header(chunks, field, value):
     chunks[0][1] = bytes(header)
     return 'refused' if changed and field in ('width', 'height') else 'any'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a7b46e5d
+# %% ../../nbs/deploy/04_mutants.ipynb #6ed60fa4
 def _set_pixels(chunks, how, n):
     "Another stream of pixels"
     i = next(i for i,(kind,_) in enumerate(chunks) if kind == b'IDAT')
@@ -394,7 +394,7 @@ def _set_pixels(chunks, how, n):
     chunks[i:i] = [[b'IDAT', data] for data in made]
     return dict(split='same', twice='same').get(how, 'refused')
 
-# %% ../../nbs/deploy/04_mutants.ipynb #285b5e4d
+# %% ../../nbs/deploy/04_mutants.ipynb #751f7361
 def _change_png(seed, change):
     "A PNG with other chunks"
     what,*values = change
@@ -407,7 +407,7 @@ def _change_png(seed, change):
     else: chunks.append(chunks.pop(values[0] % len(chunks)))
     return _png_of(chunks, lengths),must
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a4c7ff46
+# %% ../../nbs/deploy/04_mutants.ipynb #ed13892e
 _tiff_sizes = 256,257,258,277
 _tiff_tags = [*_tiff_sizes, 256, 257, 254, 259, 262, 266, 273, 274, 278, 279, 284, 317, 320, 322, 323, 338, 339, 34665]
 
@@ -417,7 +417,7 @@ def _tiff_changes(st):
     field = st.sampled_from(['value', 'value', 'value', 'type', 'count', 'tag'])
     return st.lists(st.tuples(st.sampled_from(_tiff_tags), field, value), min_size=1, max_size=2)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #12bc38e4
+# %% ../../nbs/deploy/04_mutants.ipynb #4c8bfaa8
 def _entries(data):
     "Tag -> where its entry stands, and where the next directory is named"
     at, = struct.unpack_from('<I', data, 4)
@@ -425,7 +425,7 @@ def _entries(data):
     places = [at + 2 + 12*i for i in range(n)]
     return {struct.unpack_from('<H', data, place)[0]: place for place in places},at + 2 + 12*n
 
-# %% ../../nbs/deploy/04_mutants.ipynb #358f425d
+# %% ../../nbs/deploy/04_mutants.ipynb #fc3b2112
 def _change_tiff(seed, changes):
     "A TIFF with other entries"
     data,must = bytearray(seed.data),'any'
@@ -438,7 +438,7 @@ def _change_tiff(seed, changes):
     if told and [field for _,field,_ in changes] == ['value'] and data != seed.data: must = 'refused'
     return bytes(data),must
 
-# %% ../../nbs/deploy/04_mutants.ipynb #3dda5fca
+# %% ../../nbs/deploy/04_mutants.ipynb #6e297446
 def _segments(data):
     "(start, end) of the segments of a JPEG before its pixels"
     found,at = [],2
@@ -448,7 +448,7 @@ def _segments(data):
         at += 2 + length
     return found
 
-# %% ../../nbs/deploy/04_mutants.ipynb #c2328860
+# %% ../../nbs/deploy/04_mutants.ipynb #a5a209c6
 def _jpeg_changes(st):
     "Strategy: (number of a segment, byte, value), or what happens to a segment"
     where = st.integers(0, 20)
@@ -456,7 +456,7 @@ def _jpeg_changes(st):
         st.tuples(st.just('size'), st.sampled_from([5, 7]), st.sampled_from(_sizes)),
         st.tuples(st.sampled_from(['drop', 'twice', 'end']), where))
 
-# %% ../../nbs/deploy/04_mutants.ipynb #19e58628
+# %% ../../nbs/deploy/04_mutants.ipynb #f64c4b76
 def _change_jpeg(seed, change):
     "A JPEG with other segments"
     what,*values = change
@@ -471,7 +471,7 @@ def _change_jpeg(seed, change):
     else: data[start:start] = b'\xff\xd9'
     return bytes(data),'any'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #547ac716
+# %% ../../nbs/deploy/04_mutants.ipynb #18095927
 def _pgm_changes(st):
     "Strategy: (number of a word of the header, what stands there)"
     number = st.sampled_from([*_sizes, -1, 2**31, 2**63]) | st.integers(0, 2**20)
@@ -479,7 +479,7 @@ def _pgm_changes(st):
         '1_0', '255 255'])
     return st.tuples(st.integers(0, 3), word)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #6f1c174a
+# %% ../../nbs/deploy/04_mutants.ipynb #48601412
 def _change_pgm(seed, change):
     "A PGM with another header"
     place,word = change
@@ -490,7 +490,7 @@ def _change_pgm(seed, change):
     words[place] = word.encode()
     return b'%s\n%s %s\n%s\n%s' % (*words[:4], rest),must
 
-# %% ../../nbs/deploy/04_mutants.ipynb #3964e420
+# %% ../../nbs/deploy/04_mutants.ipynb #8ca27a2c
 _cells = ['', ' ', '0', '1', '2', '-1', '0.5', '01', '1.0', 'nan', 'NaN', 'inf', '-inf', '1e400', '1e-400', '0x1',
     '1_0', '1,5', '\u0661', 'normal',
     'Abnormal', 'true', 'yes', 'None', '[0]', 'tensor([1])', '[1, 0]', '../a.png',
@@ -498,7 +498,7 @@ _cells = ['', ' ', '0', '1', '2', '-1', '0.5', '01', '1.0', 'nan', 'NaN', 'inf',
     '"a\nb"', ';', '\t', '=1+1', "'", '9'*400, '1 2 3 4', '[[1, 2, 3, 4]]', '[[1]]',
     '[[1, 2, 3, "x"]]', '[[0, 0, 1e9, 1e9]]', '[', '['*3000, '{}']
 
-# %% ../../nbs/deploy/04_mutants.ipynb #0cd8173a
+# %% ../../nbs/deploy/04_mutants.ipynb #68fa3113
 def _table_changes(st):
     "Strategy: (what, ...)"
     place,cell = st.integers(0, 40),st.sampled_from(_cells) | st.text(max_size=8)
@@ -508,14 +508,14 @@ def _table_changes(st):
         'quoted']))
     return st.one_of(cells, cells, whole, form)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #b98ef993
+# %% ../../nbs/deploy/04_mutants.ipynb #7170bd39
 def _change_cells(rows, cells):
     "Other cells in a table"
     for row,column,cell in cells:
         row = rows[row % len(rows)]
         row[column % len(row)] = cell
 
-# %% ../../nbs/deploy/04_mutants.ipynb #31971c12
+# %% ../../nbs/deploy/04_mutants.ipynb #6adcb3ee
 def _change_rows(rows, what, place):
     "Other rows or columns in a table"
     row,column = place % len(rows),place % len(rows[0])
@@ -525,7 +525,7 @@ def _change_rows(rows, what, place):
     elif what == 'drop column': rows[:] = [[*one[:column], *one[column + 1:]] for one in rows]
     else: rows[:] = [[*one, one[column]] for one in rows]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #9fde1051
+# %% ../../nbs/deploy/04_mutants.ipynb #4498bc6c
 def _table_bytes(rows, form):
     "A table as a file, in some form"
     between = form if form in ('\t', ';') else ','
@@ -534,7 +534,7 @@ def _table_bytes(rows, form):
     text = ''.join(between.join(row) + end for row in written)
     return text.encode(form if form in ('utf-16', 'latin-1', 'utf-8-sig') else 'utf-8', 'replace')
 
-# %% ../../nbs/deploy/04_mutants.ipynb #a6105999
+# %% ../../nbs/deploy/04_mutants.ipynb #0cbaf37a
 def _change_table(seed, change):
     "A table with other cells, rows or columns, or in another form"
     what,value = change
@@ -543,7 +543,7 @@ def _change_table(seed, change):
     elif what != 'form': _change_rows(rows, what, value)
     return _table_bytes(rows, value if what == 'form' else ''),'any'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #f30a3dc6
+# %% ../../nbs/deploy/04_mutants.ipynb #8bd490f1
 def _json_changes(st):
     "Strategy: (number of a value, what happens to it, another value)"
     plain = st.sampled_from([None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 1e308, -1.5, float('nan'),
@@ -554,7 +554,7 @@ def _json_changes(st):
     return st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(['set', 'set', 'set', 'drop', 'rename']),
         values), min_size=1, max_size=2)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #3f1c4084
+# %% ../../nbs/deploy/04_mutants.ipynb #efc54d91
 def _places(value):
     "(container, key) of everything in a JSON value"
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
@@ -562,7 +562,7 @@ def _places(value):
         yield value,key
         yield from _places(value[key])
 
-# %% ../../nbs/deploy/04_mutants.ipynb #4404723c
+# %% ../../nbs/deploy/04_mutants.ipynb #0b88333c
 def _change_value(value, n, how, new):
     "Change one place of a JSON value"
     places = list(_places(value))
@@ -572,14 +572,14 @@ def _change_value(value, n, how, new):
     elif how == 'drop': del container[key]
     elif isinstance(container, dict): container[f'{key}_'] = container.pop(key)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #e4cc65e4
+# %% ../../nbs/deploy/04_mutants.ipynb #3b044064
 def _change_json(seed, changes):
     "A JSON file with other values"
     value = json.loads(seed.data)
     for n,how,new in changes: _change_value(value, n, how, new)
     return json.dumps(value).encode('utf-8', 'replace'),'any'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #b4350f73
+# %% ../../nbs/deploy/04_mutants.ipynb #9829f0ed
 def _change_arrays(seed, changes):
     "A safetensors file with another header"
     length, = struct.unpack_from('<Q', seed.data)
@@ -588,7 +588,7 @@ def _change_arrays(seed, changes):
     text = json.dumps(header).encode('utf-8', 'replace')
     return struct.pack('<Q', len(text)) + text + seed.data[8 + length:],'any'
 
-# %% ../../nbs/deploy/04_mutants.ipynb #defc151b
+# %% ../../nbs/deploy/04_mutants.ipynb #5acfbc59
 def _structured(seed):
     "Strategy of a seed's kind and how its values are put in; None where there is none"
     if seed.name.endswith('.safetensors'): return _json_changes,_change_arrays
@@ -598,7 +598,7 @@ def _structured(seed):
         jpeg=(_jpeg_changes, _change_jpeg), pgm=(_pgm_changes, _change_pgm), cases=(_table_changes, _change_table),
         scores=(_table_changes, _change_table)).get(seed.kind)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #d2ece108
+# %% ../../nbs/deploy/04_mutants.ipynb #5f2ea8c2
 def _changed(seed, put_in, change, rng):
     "A mutant with that change; other bytes where it cannot be written down"
     try:
@@ -608,7 +608,7 @@ def _changed(seed, put_in, change, rng):
     except Exception: return change_bytes(seed, rng) # pydicom or struct refuse to write it
     return Mutant(seed, data, repr(change)[:200], must)
 
-# %% ../../nbs/deploy/04_mutants.ipynb #d62fda86
+# %% ../../nbs/deploy/04_mutants.ipynb #d9bfd398
 def change_structure(
     seed:Seed, # What is changed
     n:int, # How many
@@ -621,11 +621,11 @@ def change_structure(
     changes = drawn(strategy(_hypothesis().strategies), n, number)
     return [_changed(seed, put_in, change, rng) for change in changes]
 
-# %% ../../nbs/deploy/04_mutants.ipynb #130b474a
+# %% ../../nbs/deploy/04_mutants.ipynb #5c94cb1f
 _often = """dicom png dicom tiff dicom jpeg dicom pgm dicom png run dicom cases tiff jpeg png arrays pgm scores
     run tiff weights dicom cache"""
 
-# %% ../../nbs/deploy/04_mutants.ipynb #36e35391
+# %% ../../nbs/deploy/04_mutants.ipynb #56a39e01
 def mutants(
     seeds:list, # Of `Seed`
     n:int, # How many
