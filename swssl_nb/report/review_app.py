@@ -687,7 +687,9 @@ def serve_review(
     quiet = dict(log_level='warning', access_log=False, server_header=False, timeout_graceful_shutdown=2)
     scoring.start()
     ready(f'http://127.0.0.1:{sock.getsockname()[1]}/{token}/')
-    try: uvicorn.Server(uvicorn.Config(app, lifespan='off', **quiet)).run(sockets=[sock])
+    try:
+        uvicorn.Server(uvicorn.Config(app, lifespan='off', **quiet)).run(sockets=[sock])
+        raise KeyboardInterrupt # which uvicorn swallows where its task ends before Ctrl+C reaches it
     finally: scoring.stop()
 
 # %% ../../nbs/report/10_review_app.ipynb #bc908a09
