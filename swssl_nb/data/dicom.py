@@ -474,6 +474,7 @@ def _answer(self:_Helper, path, frame, seconds):
         return head,process.stdout.read(size)
     except (OSError, ValueError):
         process.kill()
+        process.wait() # otherwise the next request may find it alive for a moment
         what = 'its packed pixels are damaged, its decoder ended or took too long'
         raise InputError(what, do='copy it again, or convert it to an uncompressed form') from None
     finally: timer.cancel()
