@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from sklearn.metrics import roc_curve
 from ..core import *
+from ..data.cache import read_ahead
 from ..data.cases import Case
 from .intervals import *
 
@@ -96,10 +97,15 @@ def _tabulate(
     known,unknown = cases[cases.labels >= 0],cases[cases.labels < 0]
     sizes = file_sizes(known.table.path)
     kept = Kept(volumes_of(cases) if localise else None)
+    def row_of(image):
+        case,one,given = image
+        return _safe_row(case, one, localise, sizes, strict, kept.volumes.get(getattr(case, 'volume', None)), given)
+
     rows = []
-    for case,one,given in zip(known, scored, _known_confounders(like, known), strict=True):
-        volume = kept.volumes.get(getattr(case, 'volume', None))
-        row,located,found = _safe_row(case, one, localise, sizes, strict, volume, given)
+    images = zip(known, scored, _known_confounders(like, known), strict=True)
+    for (case,*_),row in read_ahead(images, row_of, ahead=1):
+        if isinstance(row, Exception): raise row
+        row,located,found = row
         kept.add(len(rows), case, located, found)
         rows.append(row)
     rows += [_error_row(case, 'its label is unknown') for case in unknown]

@@ -7,6 +7,7 @@ __all__ = ['View', 'power_law']
 
 # %% ../../nbs/phantom/00_xray.ipynb #5539eee9
 import numpy as np, scipy.fft, scipy.ndimage as ndi
+from scipy import sparse
 from scipy.spatial.transform import Rotation
 from fastcore.basics import AttrDict, patch, store_attr
 
@@ -657,24 +658,23 @@ def exposure(
 def _block_means(
     size:int, # Pixels
     blocks:int # How many blocks of pixels, at most `size`
-)->np.ndarray: # float32 blocks x size
+)->sparse.csr_array: # float32 blocks x size
     "The matrix that takes the means of blocks of pixels"
-    matrix = np.zeros((blocks,size), np.float32)
-    matrix[np.arange(size)*blocks//size, np.arange(size)] = 1
-    return matrix/matrix.sum(1, keepdims=True)
+    block = np.arange(size)*blocks//size
+    share = np.float32(1)/np.bincount(block).astype(np.float32)
+    return sparse.csr_array((share[block], (block,np.arange(size))), shape=(blocks,size))
 
 # %% ../../nbs/phantom/00_xray.ipynb #43fb3215
 def _interpolation(
     size:int, # Pixels
     blocks:int # How many blocks of pixels
-)->np.ndarray: # float32 size x blocks
+)->sparse.csr_array: # float32 size x blocks
     "The matrix that interpolates linearly between the middles of blocks"
     position = np.clip((np.arange(size)+.5)*blocks/size-.5, 0, blocks-1.001)
-    block = position.astype(int)
-    matrix = np.zeros((size,blocks), np.float32)
-    matrix[np.arange(size),block] = 1-(position-block)
-    matrix[np.arange(size),block+1] = position-block
-    return matrix
+    block,row = position.astype(int),np.arange(size)
+    to_right = (position-block).astype(np.float32)
+    entries = (np.r_[1-to_right, to_right], (np.r_[row,row],np.r_[block,block+1]))
+    return sparse.csr_array(entries, shape=(size,blocks))
 
 # %% ../../nbs/phantom/00_xray.ipynb #cell-127
 def wide_blur(
@@ -687,7 +687,7 @@ def wide_blur(
     means = _block_means(size, blocks)
     small = ndi.gaussian_filter(means@image@means.T, sigma*blocks/size, mode='nearest')
     between = _interpolation(size, blocks)
-    return between@small@between.T
+    return between@(between@small.T).T
 
 # %% ../../nbs/phantom/00_xray.ipynb #435fe979
 def _quantum_noise(
