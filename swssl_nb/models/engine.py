@@ -271,7 +271,8 @@ def _why_no_openvino(device):
 def _int8_model(module, precision, images):
     "The model in 8-bit integers, made of images or as it is given; none for another precision"
     if precision != 'int8': return None
-    return quantised(module, images) if isinstance(images, (list, tuple)) else images
+    if not isinstance(images, (list, tuple)): return images
+    return model_from_bytes(model_bytes(quantised(module, images))) # as a run will load it: the numbers differ a little
 
 # %% ../../nbs/models/03_engine.ipynb #72d54cd5
 def _openvino_engine(module, x, kind, precision, model):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['published_sgd', 'WindowModel', 'projector', 'SwsslModel', 'swssl_loss', 'both_losses', 'SameValidation', 'Views',
            'example_shape', 'ChangedImages', 'LesionCrops', 'KeepBest', 'ClipValues', 'FrozenNorm', 'window_loaders',
-           'Objective', 'LesionObjective', 'Sampling', 'SwsslObjective', 'BothObjectives']
+           'Objective', 'LesionObjective', 'int8_engine', 'Sampling', 'SwsslObjective', 'BothObjectives']
 
 # %% ../../nbs/models/09_objectives.ipynb #8c71ffad
 import copy
@@ -26,7 +26,7 @@ from ..core import InputError, choose_device, progress_of
 from ..data.cases import patient_keys
 from .augment import Augment, invert
 from .encoder import Encoder, window_features
-from .engine import engine
+from .engine import Engine, engine
 from .learner import ShownLoader
 from .lesion_head import LesionHead, hold_back, lesion_loss
 from .memory import half_is_enough
@@ -409,19 +409,30 @@ class LesionObjective(Objective):
     def loss_func(self, pred, share): return lesion_loss(pred, share)
     def callbacks(self): return [SameValidation(), KeepBest()]
 
+# %% ../../nbs/models/09_objectives.ipynb #a4e7bc98
+def _refuse_exact(features):
+    "`InputError` for windows encoded one by one"
+    if features == 'exact':
+        raise InputError('8-bit integers are for a frozen encoder and whole images', do="keep features='dense'")
+
 # %% ../../nbs/models/09_objectives.ipynb #c190766f
 @patch
 def check(self:LesionObjective, features):
     if self.precision == 'fp32': return
-    if features == 'exact':
-        raise InputError('8-bit integers are for a frozen encoder and whole images', do="keep features='dense'")
+    _refuse_exact(features)
     if choose_device().type != 'cpu':
         do = "precision='fp32', or use_device('cpu')"
         raise InputError('8-bit integers run on the CPU, and this is a GPU', do=do)
 
 # %% ../../nbs/models/09_objectives.ipynb #2c5b0492
-def _int8_engine(encoder, grid, features, images):
+def int8_engine(
+    encoder, # `Encoder`, on the CPU
+    grid:Grid, # Windows of an image
+    features:str, # `'dense'`, see `example_shape`
+    images # Normal images, float32 1 x H x W at working size; 24 of them are used
+)->Engine: # `InputError` where this machine has no such arithmetic, and for `'exact'`
     "An engine of the encoder in 8-bit integers, whose ranges come from some of the images"
+    _refuse_exact(features)
     some = np.linspace(0, len(images)-1, min(24, len(images))).round().astype(int)
     examples = [images[i][None] for i in some]
     return engine(encoder.eval(), example_shape(grid, features), precision='int8', images=examples)
@@ -430,7 +441,7 @@ def _int8_engine(encoder, grid, features, images):
 @patch
 def model(self:LesionObjective, encoder, grid, features, images):
     model = WindowModel(encoder.requires_grad_(False), grid, features, LesionHead(encoder.features))
-    if self.precision == 'int8': model.shared = _int8_engine(encoder, grid, features, images)
+    if self.precision == 'int8': model.shared = int8_engine(encoder, grid, features, images)
     return model
 
 # %% ../../nbs/models/09_objectives.ipynb #c9373777

@@ -22,12 +22,12 @@ from .augment import Augment
 from .detector import Detector
 from ..data.cache import PreprocessedImages, native_size, with_native_size
 from .encoder import Encoder, adapt_norm, window_features
-from .engine import engine, model_bytes, model_from_bytes
+from .engine import engine, has_bf16, model_bytes, model_from_bytes
 from .learner import ShownLearner
 from .lesion_head import LesionScore
 from .memory import patient_groups
 from .objectives import BothObjectives, LesionObjective, Objective, SwsslObjective
-from .objectives import Sampling, Views, WindowModel, example_shape
+from .objectives import Sampling, Views, WindowModel, example_shape, int8_engine
 import swssl_nb.models.show # what a learner shows of windows
 from .scorers import ImageDistance, OfficialScore, Scorer, WindowDistance
 from .scorers import Committee, FitTask, Pool, TopFraction, WindowBatch, ask_scorers
@@ -148,9 +148,8 @@ def _learner(objective, dls, model, images, kwargs):
 class SwsslDetector(Detector):
     "A frozen encoder and scorers of its windows"
     method = 'swssl'
-    form = dict(encoder=dict(name=str, stages=[int], mean=(float, [float]), std=(float, [float])), grid=dict,
-    features=str,
-        pool=dict(name=str), scorers=[{'name': str, 'weight?': float, 'k?': int, 'search_radius?': int}])
+    form = {'precision?': str} | dict(encoder=dict(name=str, stages=[int], mean=(float, [float]), std=(float, [float])),
+        grid=dict, features=str, pool=dict(name=str), scorers=[{'name': str, 'weight?': float, 'k?': int, 'search_radius?': int}])
     def __init__(self,
         preprocess:Preprocess, # Image to working size
         encoder:Encoder, # The encoder
@@ -303,7 +302,7 @@ def _int8_model(detector):
 def state(self:SwsslDetector):
     scorers = [dict(name=scorer.name, **scorer.settings()) for scorer in self.scorers]
     settings = dict(encoder=self.encoder.settings(), grid=self.grid.settings(), features=self.features,
-        pool=self.pool.settings(), scorers=scorers)
+        pool=self.pool.settings(), scorers=scorers, precision=self.scores_on.split()[1])
     arrays = {f'scorers.{i}': scorer.arrays() for i,scorer in enumerate(self.scorers)}
     parts = dict(encoder=self.encoder.state_dict(), **arrays, pool=self.pool.arrays(), engine=_int8_model(self))
     return settings, {f'{part}.{name}': array for part,arrays in parts.items() for name,array in arrays.items()}
@@ -332,11 +331,11 @@ def _saved_scorers(saved, arrays, grid):
     return scorers
 
 # %% ../../nbs/models/10_swssl.ipynb #7e59a569
-def _saved_engine(arrays, encoder, grid, features):
-    "The engine in 8-bit integers that a run carries, or None"
-    int8 = _part(arrays, 'engine')
-    if not int8: return None
-    return engine(encoder.eval(), example_shape(grid, features), precision='int8', images=model_from_bytes(int8))
+def _saved_engine(settings, arrays, encoder, grid):
+    "The engine of a run in another precision than fp32; None for fp32, and for bf16 where the processor has none"
+    shape,int8 = example_shape(grid, settings['features']),_part(arrays, 'engine')
+    if int8: return engine(encoder.eval(), shape, precision='int8', images=model_from_bytes(int8))
+    if settings.get('precision')=='bf16' and has_bf16('cpu'): return engine(encoder.eval(), shape, precision='bf16')
 
 # %% ../../nbs/models/10_swssl.ipynb #05b3e743
 @patch(cls_method=True)
@@ -344,7 +343,7 @@ def from_state(cls:SwsslDetector, settings, arrays, preprocess):
     encoder = Encoder(**settings['encoder'], weights='random') # every weight is overwritten in the next line
     encoder.load_state_dict(_part(arrays, 'encoder'))
     grid,features = Grid(**settings['grid']),settings['features']
-    fast = _saved_engine(arrays, encoder, grid, features)
+    fast = _saved_engine(settings, arrays, encoder, grid)
     pool = Pool.from_saved(settings['pool'], _part(arrays, 'pool'))
     return cls(preprocess, encoder, grid, _saved_scorers(settings['scorers'], arrays, grid), pool, features, fast)
 
@@ -372,6 +371,19 @@ def to_detector(self:WindowModel,
     pool = Committee() if pool is None else pool
     detector = SwsslDetector(images.preprocess, encoder, self.grid, wanted, pool, self.features, self.shared)
     return detector.fit(images, self)
+
+# %% ../../nbs/models/10_swssl.ipynb #808f3df6
+@patch
+def in_precision(self:SwsslDetector,
+    precision:str, # `'fp32'`, `'bf16'` or `'int8'`
+    images=None # For `'int8'`: normal images, float32 1 x H x W at working size, on which ranges are measured
+)->SwsslDetector: # A copy without a calibration; `InputError` where this machine cannot compute so
+    "The detector with its encoder in another precision"
+    other = copy.copy(self)
+    other.calibration = None
+    if precision=='int8': other.fast = int8_engine(self.encoder, self.grid, self.features, images)
+    else: other.fast = engine(self.encoder, example_shape(self.grid, self.features), precision=precision)
+    return other
 
 # %% ../../nbs/models/10_swssl.ipynb #b9e25270
 def _preprocess_of(settings):
