@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'set_seeds', 'choose_device', 'use_device', 'linked_file', 'written_whole', 'write_json', 'read_json',
-           'peak_memory', 'live_output', 'say_phase', 'progress_of', 'real_images']
+           'check_form', 'peak_memory', 'live_output', 'say_phase', 'progress_of', 'real_images']
 
 # %% ../nbs/00_core.ipynb #cell-003
 import json, os, random, sys
@@ -145,15 +145,78 @@ def write_json(
     with written_whole(path) as part: part.write_text(text, encoding='utf-8')
     return path
 
+# %% ../nbs/00_core.ipynb #b0972aad
+def _no_number(text): raise ValueError(text) # NaN and Infinity are no JSON
+
+def _parsed(text):
+    "The value of a JSON text; `ValueError` for half a character, too, which no file can hold"
+    value = json.loads(text, parse_constant=_no_number)
+    if '\\ud' in text.lower(): json.dumps(value, ensure_ascii=False).encode()
+    return value
+
 # %% ../nbs/00_core.ipynb #cell-014
 def read_json(
     path # File to read
 ):
-    "The value in a JSON file; `InputError` where it is missing or broken"
-    try: return json.loads(Path(path).read_text(encoding='utf-8'))
+    "The value in a JSON file; `InputError` where it is missing or broken, or holds a NaN"
+    try: return _parsed(Path(path).read_text(encoding='utf-8'))
     except FileNotFoundError: raise InputError('no such file', path, 'is this a run folder of swssl_nb?') from None
-    except (ValueError, OSError) as e:
+    except (ValueError, OSError, RecursionError) as e:
         raise InputError(f'not readable as JSON ({type(e).__name__})', path, 'make the run again') from None
+
+# %% ../nbs/00_core.ipynb #49fba5c3
+_in_words = {str:'text', int:'a whole number', float:'a number', bool:'true or false', dict:'an object',
+    list:'a list', None:'null'}
+
+def _is_of(value, kind):
+    "Whether a value of JSON is of a kind; true is no number, and a number is finite"
+    if kind is None: return value is None
+    if kind in (int, float):
+        is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+        return is_number and abs(value) < 2**63
+    return isinstance(value, kind)
+
+# %% ../nbs/00_core.ipynb #483dd5f2
+def _parts(value, form, key):
+    "(value, form, key) of what a list or an object holds, as far as the form says"
+    if isinstance(form, list): return [(one, form[0], f'{key}[{i}]') for i,one in enumerate(value)]
+    dot = f'{key}.' if key else ''
+    if str in form: return [(one, form[str], f'{dot}{name}') for name,one in value.items()]
+    names = {name.rstrip('?'): name for name in form}
+    return [(value[name], form[given], f'{dot}{name}') for name,given in names.items() if name in value]
+
+# %% ../nbs/00_core.ipynb #38398eab
+def _missing(value, form):
+    "The first name that a form asks for and an object has not"
+    if not isinstance(form, dict): return None
+    return next((name for name in form if name is not str and not name.endswith('?') and name not in value), None)
+
+# %% ../nbs/00_core.ipynb #52025b25
+def _fault(value, form, key):
+    "What is wrong with a value, in words; None where nothing is"
+    if isinstance(form, tuple):
+        faults = [_fault(value, one, key) for one in form]
+        return None if None in faults else faults[-1]
+    if isinstance(form, set): is_right,wanted = type(value) is int and value in form,f"one of {sorted(form)}"
+    else:
+        kind = type(form) if isinstance(form, (list, dict)) else form
+        is_right,wanted = _is_of(value, kind),_in_words[kind]
+    if not is_right: return f'has {str(value)[:40]!r} as `{key}`, which must be {wanted}' if key else f'is not {wanted}'
+    if not isinstance(form, (list, dict)): return None
+    if missing := _missing(value, form): return f"has no `{f'{key}.' if key else ''}{missing}`"
+    return next(filter(None, (_fault(*part) for part in _parts(value, form, key))), None)
+
+# %% ../nbs/00_core.ipynb #aa4483a3
+def check_form(
+    value, # What a JSON file holds
+    form, # A type, None, `[form]`, `{name: form}` (`name?` may be missing), `{str: form}`, a set of numbers; or a tuple
+    path, # The file, for the error
+    do:str='make the run again' # What the user can do
+): # The value; `InputError` that names the key where it has another form
+    "What a JSON file holds, where it is of the form that is expected"
+    fault = _fault(value, form, '')
+    if fault: raise InputError(fault, path, do)
+    return value
 
 # %% ../nbs/00_core.ipynb #a876c889
 def peak_memory()->int: # bytes

@@ -22,14 +22,14 @@ def _summary(before, now):
 # %% ../../nbs/cli/05a_calibrate.ipynb #52b8de72
 def calibrate(args):
     "Set the threshold of a trained run on one's own normal images"
-    from swssl_nb.report.runs import calibrate_run, check_run
+    from swssl_nb.report.runs import calibrate_run, check_run, tell_images
     out = args.out or args.run
     check_run(out, args.overwrite)
     cases = cases_of_views(read_cases(args.layout, args.data, args.strict), args.view)
     before, detector = calibrate_run(args.run, cases, out, args.false_positive_rate, args.overwrite, args.device,
         args.strict)
     for path,why in cases.skipped: print(f'skipped: {path}: {why}', file=sys.stderr)
-    for image in detector.calibration.skipped: print(f"skipped: {image['error']}", file=sys.stderr)
+    tell_images(detector.calibration)
     print(f'{out}: {_summary(before, detector.calibration)}')
 
 # %% ../../nbs/cli/05a_calibrate.ipynb #1f88b0ea

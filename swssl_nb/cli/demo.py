@@ -33,7 +33,7 @@ def demo_images(
     return tuple(_kept(phantom(n, m, seed=seed, contrast=contrast)) for n,m,seed,contrast in numbers)
 
 # %% ../../nbs/cli/04_demo.ipynb #c30e5373
-demo_recipes = dict(swssl=recipes[default_recipe].change(draws=240), salad=recipes['salad-quick'])
+demo_recipes = dict(swssl=recipes[default_recipe].change(draws=240, hold=0.), salad=recipes['salad-quick'])
 
 # %% ../../nbs/cli/04_demo.ipynb #9b4a6263
 def _short(figures):

@@ -9,7 +9,7 @@ __all__ = ['evaluate', 'report', 'add_evaluate', 'add_report']
 from ..core import InputError
 from .arguments import add_command, add_data, add_running, read_cases
 from .score import (add_dicom, add_views, finish_dicom, learned_names, load_detector, named_images,
-    of_views, with_dicom)
+    of_views, warn_of_learned, with_dicom)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #4f5b724d
 def _check(args):
@@ -132,6 +132,7 @@ def _page_of_images(args, paths):
     from swssl_nb.report.page import scored_entries
     detector = of_views(with_dicom(load_detector(args.run, args.device), args), args)
     images = [image for image,_ in named_images(paths)]
+    warn_of_learned(args.run, images)
     return scored_entries(detector, images, learned_names(args.run), args.strict)
 
 # %% ../../nbs/cli/03_evaluate.ipynb #45c6f5ee
@@ -149,7 +150,7 @@ def _page_of_scores(args, cases):
     "Entries of scores that somebody else has made, and their result"
     from swssl_nb.evaluate.scores import evaluate_scores
     from swssl_nb.report.page import judged_entries
-    _refuse_options(args, ['view', 'view_table', 'dicom'], 'with --scores', 'leave it out')
+    _refuse_options(args, ['view', 'view_table', 'dicom', 'keep_identifiers'], 'with --scores', 'leave it out')
     def judge(table, cases, **kwargs): return evaluate_scores(cases, table, **kwargs)
     table, cases = _table(args, cases)
     return judged_entries(table, cases, judge=judge, strict=args.strict, within=_within(args),

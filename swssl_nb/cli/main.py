@@ -19,11 +19,12 @@ from .export import add_export
 from .cache import add_cache
 from .pacs import add_pacs
 from .review import add_review
+from .selftest import add_selftest
 from .sets import add_download, add_leaks
 
 # %% ../../nbs/cli/06_main.ipynb #ff8547c9
 commands = (add_train, add_calibrate, add_score, add_merge, add_evaluate, add_report, add_review, add_pacs, add_export,
-    add_leaks, add_download, add_cache, add_bench, add_demo)
+    add_leaks, add_download, add_cache, add_bench, add_demo, add_selftest)
 
 def parser(): # `argparse.ArgumentParser`
     "The command line of swssl_nb"

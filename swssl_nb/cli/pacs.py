@@ -7,8 +7,8 @@ __all__ = ['pacs', 'add_pacs']
 
 # %% ../../nbs/cli/05e_pacs.ipynb #6aaee8c2
 from ..core import InputError
-from .arguments import add_command, add_running
-from .score import load_detector
+from .arguments import add_command, add_running, add_view
+from .score import load_detector, of_views, views_mark
 
 # %% ../../nbs/cli/05e_pacs.ipynb #d886abdf
 def _query(words):
@@ -30,7 +30,8 @@ def pacs(args):
     from swssl_nb.report.pacs import Pacs, StudyScorer
     import_highdicom() # an error now, not after the first study is fetched
     query, archive = _query(args.query), Pacs(args.url, args.timeout)
-    scorer = StudyScorer(archive, load_detector(args.run, args.device), args.run, args.folder)
+    detector = of_views(load_detector(args.run, args.device), args)
+    scorer = StudyScorer(archive, detector, args.run, args.folder, views_mark(args))
     try: counts = scorer.work_all(query, args.strict)
     finally: scorer.journal.close()
     print(f"{args.url}: {', '.join(f'{n} studies {state}' for state,n in counts.items()) or 'no study found'}")
@@ -41,10 +42,14 @@ def add_pacs(
 ):
     "Add `pacs` to the commands"
     p = add_command(commands, pacs, 'score studies of a PACS and send the results back',
-        epilog='example: swssl_nb pacs runs/chest http://pacs/dicom-web --folder work --query ModalitiesInStudy=DX')
+        epilog='Results carry patient and study as the images have them: the PACS files them by these. '
+            'Example: swssl_nb pacs runs/chest http://pacs/dicom-web --folder work --query ModalitiesInStudy=DX')
     p.add_argument('run', metavar='RUN', help='run folder, as train wrote it')
     p.add_argument('url', metavar='URL', help='address of the DICOMweb service; a password stands in .netrc')
     p.add_argument('--query', required=True, nargs='+', metavar='NAME=VALUE', help='studies, as StudyDate=20260101')
     p.add_argument('--folder', required=True, metavar='DIR', help='for the journal, and for studies that are worked on')
-    p.add_argument('--timeout', type=float, default=60, metavar='SECONDS', help='to wait for the PACS (60)')
+    p.add_argument('--timeout', type=float, default=60, metavar='SECONDS',
+        help='to wait for a piece of an answer (60); ten times as long for all of it')
+    add_view(p)
+    p.set_defaults(view_table=None) # files have other names here
     add_running(p)

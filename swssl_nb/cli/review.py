@@ -9,7 +9,8 @@ __all__ = ['review', 'add_review']
 from pathlib import Path
 from ..core import InputError
 from .arguments import add_command
-from .score import learned_rows, load_detector
+from swssl_nb.cli.score import (add_keep_identifiers, add_views, learned_rows, load_detector, of_views,
+    views_mark)
 
 # %% ../../nbs/cli/05f_review.ipynb #67fc99e6
 def _new_scoring(args):
@@ -20,9 +21,10 @@ def _new_scoring(args):
     out = Path(args.out or Path(args.run)/'review')
     if out.resolve().is_relative_to(Path(args.folder).resolve()):
         raise InputError('lies in the folder of images, which is only read', out, 'name another --out')
-    detector = load_detector(args.run, args.device)
+    detector = of_views(load_detector(args.run, args.device), args)
     reviews = Reviews(out/'reviews.sqlite', args.folder)
-    return Scoring(detector, reviews, args.folder, out/'dropped', run_mark(args.run), learned_rows(args.run))
+    mark, learned = run_mark(args.run), learned_rows(args.run)
+    return Scoring(detector, reviews, args.folder, out/'dropped', mark, learned, views_mark(args))
 
 # %% ../../nbs/cli/05f_review.ipynb #a8831939
 def review(args):
@@ -33,7 +35,8 @@ def review(args):
     def ready(address):
         print(f'{len(scoring.files)} images, {len(scoring.new)} of them to be scored')
         print(f'{address}\nWho has this address sees the images. Ctrl+C ends the page; reviews are kept.', flush=True)
-    serve_review(scoring, args.run, args.port, args.normals, 1_000_000*args.limit, ready)
+    limit = 1_000_000*args.limit
+    serve_review(scoring, args.run, args.port, args.normals, limit, ready, args.keep_identifiers)
 
 # %% ../../nbs/cli/05f_review.ipynb #a5d508c5
 def add_review(
@@ -49,6 +52,8 @@ def add_review(
     p.add_argument('--port', type=int, default=0, metavar='INT', help='of the address (any free one)')
     text = 'size of an image that may be dropped on the page (64)'
     p.add_argument('--limit', type=int, default=64, metavar='MB', help=text)
+    add_keep_identifiers(p)
+    add_views(p)
     _add_running(p)
 
 # %% ../../nbs/cli/05f_review.ipynb #72166baa

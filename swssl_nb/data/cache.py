@@ -115,7 +115,9 @@ def has(self:ImageCache,
 )->bool:
     "Whether an image is there, whole"
     try: levels = np.load(self.path(key), mmap_mode='r')
-    except (OSError, ValueError, EOFError): return False # not there, or torn by a full or failing disk
+    except Exception: return False # not there, or torn by a full or failing disk: NumPy raises what its parser raises
+    if not isinstance(levels, np.ndarray): return False # of a ZIP
+    if levels.dtype.kind!='u' or levels.dtype.itemsize>2: return False
     if levels.ndim!=2 or not levels.flags.c_contiguous: return False # of another program or an older release
     self.headers[key] = levels.dtype,levels.offset,levels.shape
     return True

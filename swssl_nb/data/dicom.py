@@ -7,13 +7,17 @@ __all__ = ['most_pixels', 'voi_window', 'is_xray_modality', 'Radiograph', 'with_
            'dicom_modality', 'same_modality']
 
 # %% ../../nbs/data/00_dicom.ipynb #eeffd1a1
-import hmac, os, re, warnings, numpy as np, pydicom
+import hmac, io, json, os, re, struct, subprocess, sys, warnings, numpy as np, pydicom
 from contextlib import contextmanager
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from threading import Lock, Timer
+from fastcore.basics import patch
+from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
 from pydicom.pixels import pixel_array
+from rle.rle import decode_segment
 from ..core import *
 
 # %% ../../nbs/data/00_dicom.ipynb #97d8671d
@@ -60,6 +64,13 @@ def _check_start(head):
         locked = ' with a password' if kind=='ZIP' and head[6]&1 else ''
         raise InputError(f'is a {kind} archive{locked}', do='unpack it first')
 
+# %% ../../nbs/data/00_dicom.ipynb #1173e51c
+class WholeFile(io.BufferedReader):
+    "An open file that makes no room for more than it has"
+    def read(self, size=-1):
+        if size is not None and size>1_000_000: size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
 # %% ../../nbs/data/00_dicom.ipynb #25dcfd22
 @contextmanager
 def open_image(
@@ -68,7 +79,7 @@ def open_image(
     "Open a file for a reader"
     path = Path(path)
     _check_file(path)
-    with one_line_errors(path), open(path, 'rb') as file:
+    with one_line_errors(path), WholeFile(io.FileIO(path)) as file:
         head = file.read(132)
         file.seek(0)
         _check_start(head)
@@ -323,18 +334,174 @@ def _is_deflated(ds): # such a file is unpacked as a whole
 
 # %% ../../nbs/data/00_dicom.ipynb #cell-025
 def _header(path, file):
-    "The header of a DICOM file, which stops before the pixels"
+    "The header of a DICOM file, which then stands before the pixels"
     ds = pydicom.dcmread(file, stop_before_pixels=True)
+    at = file.tell()
     if not _is_deflated(ds) and not file.read(1):
         raise InputError('is DICOM without an image, or cut short before it', path, 'copy it again or skip it')
+    file.seek(at)
     return ds
+
+# %% ../../nbs/data/00_dicom.ipynb #f7e64196
+def _check_length(ds, length, end):
+    "Refuse pixels of another length than the header says; `end` gives the last so many bytes"
+    frames = int(ds.get('NumberOfFrames') or 1)
+    said = (ds.Rows*ds.Columns*ds.BitsAllocated*frames + 7)//8
+    more = length - said
+    if more in (0, 1) or 1<more<=512 and not any(end(more)): return
+    size = f'{ds.Rows} x {ds.Columns} of {ds.BitsAllocated} bits'
+    raise InputError(f'holds {length:,} bytes of pixels, and its header says {said:,} ({size})', do='export it again')
+
+# %% ../../nbs/data/00_dicom.ipynb #8096a6ff
+def _pixel_length(file, ds):
+    "Bytes of the pixels of an open file, which then stands at their start; None where they are packed"
+    is_implicit,is_little = ds.original_encoding
+    head = file.read(8 if is_implicit else 12)
+    length, = struct.unpack('<I' if is_little else '>I', head[-4:])
+    return None if length==0xffffffff else length
+
+# %% ../../nbs/data/00_dicom.ipynb #dee83f24
+def _end_of(file, length):
+    "Function from n to the last n bytes of the pixels, which an open file stands before"
+    start = file.tell()
+    def end(n):
+        file.seek(start + length - n)
+        return file.read(n)
+    return end
+
+# %% ../../nbs/data/00_dicom.ipynb #88b852e8
+def _with_checked_length(file, ds):
+    "Refuse pixels of a wrong length; the whole object where it had to be unpacked for that, otherwise None"
+    if _is_deflated(ds):
+        file.seek(0)
+        whole = pydicom.dcmread(file)
+        _check_length(ds, len(whole.PixelData), lambda n: whole.PixelData[-n:])
+        return whole
+    length = _pixel_length(file, ds)
+    if length is not None: _check_length(ds, length, _end_of(file, length))
+
+# %% ../../nbs/data/00_dicom.ipynb #cd23d28a
+_frame_headers = {*range(0xc0, 0xd0), 0xf7} - {0xc4, 0xc8, 0xcc} # of JPEG and JPEG-LS
+
+# %% ../../nbs/data/00_dicom.ipynb #4f3cdc2c
+def _jpeg_size(stream):
+    "(rows, columns, bits) of a JPEG or JPEG-LS stream"
+    at = 2
+    while stream[at+1] not in _frame_headers:
+        at += 1 if stream[at+1]==0xff else 2 + int.from_bytes(stream[at+2:at+4], 'big')
+    return *struct.unpack_from('>HH', stream, at + 5),stream[at+4]
+
+# %% ../../nbs/data/00_dicom.ipynb #adf89dfd
+def _jpeg_2000_size(stream):
+    "(rows, columns, bits) of a JPEG 2000 stream, which may lie in a box"
+    at = stream.index(b'\xff\x4f\xff\x51') + 8
+    width,height,left,top = struct.unpack_from('>4I', stream, at)
+    return height - top,width - left,(stream[at+34]&127) + 1
+
+# %% ../../nbs/data/00_dicom.ipynb #c518f030
+def _packed_size(stream):
+    "(rows, columns, bits) of a stream; `ValueError` for a JPEG without its end, which a decoder may look for for ever"
+    if stream[:2]!=b'\xff\xd8': return _jpeg_2000_size(stream)
+    if not stream.rstrip(b'\0').endswith(b'\xff\xd9'): raise ValueError
+    return _jpeg_size(stream)
+
+# %% ../../nbs/data/00_dicom.ipynb #35fa9020
+def _check_rle(stream, ds):
+    "Refuse an RLE stream whose segments, one for each byte of a pixel, have another number of pixels"
+    n,*starts = struct.unpack_from('<16I', stream)
+    ends = [*starts[1:n],len(stream)]
+    found = [len(decode_segment(bytes(stream[start:end]))) for start,end in zip(starts, ends)]
+    more = {length - ds.Rows*ds.Columns for length in found}
+    if 8*n==ds.BitsAllocated and more<={0, 1, 2}: return # some programs pad
+    what = f'holds {n} segments of {found[:1]} pixels, and its header says {ds.Rows} x {ds.Columns}'
+    raise InputError(f'{what} of {ds.BitsAllocated} bits', do='export it again')
+
+# %% ../../nbs/data/00_dicom.ipynb #375bd16e
+def _check_packed(file, ds, frame):
+    "Refuse a packed image of another size than the header says; whether it is of the kinds that a helper decodes"
+    syntax = ds.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed or _is_deflated(ds): return False
+    stream = get_frame(file, frame, number_of_frames=int(ds.get('NumberOfFrames') or 1))
+    if syntax==pydicom.uid.RLELossless: return _check_rle(stream, ds)
+    rows,columns,bits = _packed_size(stream)
+    if (rows,columns)==(ds.Rows,ds.Columns) and bits<=ds.BitsAllocated<=16: return True
+    said = f'{ds.Rows} x {ds.Columns} of {ds.BitsAllocated} bits'
+    what = f'holds an image of {rows} x {columns} of {bits} bits, and its header says {said}'
+    raise InputError(what, do='export it again')
+
+# %% ../../nbs/data/00_dicom.ipynb #cf402466
+def _decode_requests():
+    "The helper: a line of JSON with path and frame comes in, a line of JSON and the pixels go out"
+    answers = os.fdopen(os.dup(1), 'wb')
+    os.dup2(2, 1) # what libraries print is no answer
+    for line in sys.stdin:
+        path,frame = json.loads(line)
+        try: stored,error = pixel_array(path, index=frame),''
+        except Exception as e: stored,error = np.empty(0),type(e).__name__
+        head = dict(shape=stored.shape, dtype=stored.dtype.str, error=error)
+        answers.write(json.dumps(head).encode() + b'\n' + stored.tobytes())
+        answers.flush()
+
+# %% ../../nbs/data/00_dicom.ipynb #4a20967e
+class _Helper:
+    "A process that decodes, for all threads of this one"
+    program = 'from swssl_nb.data.dicom import _decode_requests; _decode_requests()'
+    def __init__(self): self.lock,self.process,self.of = Lock(),None,None
+
+    def _started(self):
+        "The process; one of another process, which forked, is not ours"
+        if self.process is None or self.process.poll() is not None or self.of!=os.getpid():
+            root = str(Path(sys.modules['swssl_nb'].__file__).resolve().parents[1])
+            paths = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
+            self.process = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', self.program], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ, PYTHONPATH=paths))
+            self.of = os.getpid()
+            self._answer('', 0, 60) # it is ready, and says that there is no such file
+        return self.process
+
+# %% ../../nbs/data/00_dicom.ipynb #a4d15f7f
+@patch
+def _answer(self:_Helper, path, frame, seconds):
+    "Head and pixels of one request; `InputError` where the process ends, or has to be ended"
+    process = self.process
+    timer = Timer(seconds, process.kill)
+    timer.start()
+    try:
+        process.stdin.write(json.dumps([os.fspath(path), frame]).encode() + b'\n')
+        process.stdin.flush()
+        head = json.loads(process.stdout.readline())
+        size = int(np.prod(head['shape'], dtype=np.int64))*np.dtype(head['dtype']).itemsize
+        return head,process.stdout.read(size)
+    except (OSError, ValueError):
+        process.kill()
+        process.wait() # otherwise the next request may find it alive for a moment
+        what = 'its packed pixels are damaged, its decoder ended or took too long'
+        raise InputError(what, do='copy it again, or convert it to an uncompressed form') from None
+    finally: timer.cancel()
+
+# %% ../../nbs/data/00_dicom.ipynb #5f7536c6
+@patch
+def decode(self:_Helper, path, frame, pixels):
+    "The stored values of one frame; the error of the decoder where it raises one"
+    with self.lock:
+        self._started()
+        head,data = self._answer(os.path.abspath(path), frame, 8 + pixels/4e6)
+    if head['error']: raise type(head['error'], (ValueError,), {})
+    return np.frombuffer(data, head['dtype']).reshape(head['shape'])
+
+_helper = _Helper()
 
 # %% ../../nbs/data/00_dicom.ipynb #d5e418e5
 def _read_pixels(path, file, ds, frame):
-    "The stored values of one frame, H x W"
-    file.seek(0)
-    try: return pixel_array(pydicom.dcmread(file) if _is_deflated(ds) else file, index=frame)
-    except Exception as e:
+    "The stored values of one frame, H x W, from a file that stands before them"
+    try:
+        whole = _with_checked_length(file, ds)
+        if _check_packed(file, ds, frame): return _helper.decode(path, frame, ds.Rows*ds.Columns)
+        file.seek(0)
+        return pixel_array(whole or file, index=frame)
+    except InputError: raise
+    except BaseException as e:
+        if not (isinstance(e, Exception) or type(e).__name__=='PanicException'): raise # Rust's is no `Exception`
         pixels = f'its {ds.file_meta.TransferSyntaxUID.name} pixels cannot be decoded'
         what = f'{pixels}, they are cut short, damaged or of a kind without a decoder ({type(e).__name__})'
         raise InputError(what, path, 'copy it again, or convert it to an uncompressed form') from None

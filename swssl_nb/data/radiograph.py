@@ -6,9 +6,10 @@
 __all__ = ['read_radiograph', 'is_image', 'find_images']
 
 # %% ../../nbs/data/01_radiograph.ipynb #dd3569d4
-import os, warnings, numpy as np
+import os, re, struct, warnings, zlib, numpy as np
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 from PIL import Image, ImageOps, UnidentifiedImageError
 from ..core import *
 from .dicom import check_frame, check_size, dicom_radiograph, is_special, most_pixels, open_image
@@ -48,6 +49,104 @@ def _eight_bits(im):
     alpha = np.asarray(im.convert('RGBA'))[...,3]/np.float32(255)
     return grey*alpha
 
+# %% ../../nbs/data/01_radiograph.ipynb #5ce4f037
+def _png_chunks(data):
+    "(kind, content) of each chunk of a PNG to its end; `InputError` for a wrong checksum"
+    at,kind = 8,b''
+    while kind!=b'IEND':
+        length, = struct.unpack_from('>I', data, at)
+        kind,content = bytes(data[at+4:at+8]),data[at+8:at+8+length]
+        checksum, = struct.unpack_from('>I', data, at + 8 + length)
+        if crc32(data[at+4:at+8+length])!=checksum:
+            raise InputError('is cut short or damaged, a checksum is wrong', do='copy it again or skip it')
+        yield kind,content
+        at += 12 + length
+
+# %% ../../nbs/data/01_radiograph.ipynb #e0081fba
+_channels = {0:1, 2:3, 3:1, 4:2, 6:4} # by the colour type of a PNG
+
+# %% ../../nbs/data/01_radiograph.ipynb #3682f73a
+_passes = (0,0,8,8),(4,0,8,8),(0,4,4,8),(2,0,4,4),(0,2,2,4),(1,0,2,2),(0,1,1,2) # x, y, step in x and y: Adam7
+
+# %% ../../nbs/data/01_radiograph.ipynb #c8d669ba
+def _png_size(header):
+    "Bytes of the unpacked pixels of a PNG, with a byte for each row"
+    width,height,depth,colour,_,_,interlaced = struct.unpack('>IIBBBBB', header)
+    bits = _channels[colour]*depth
+    sizes = [(-((x - width)//dx), -((y - height)//dy)) for x,y,dx,dy in (_passes if interlaced else [(0,0,1,1)])]
+    return sum(rows*(1 + (columns*bits + 7)//8) for columns,rows in sizes if columns>0 and rows>0)
+
+# %% ../../nbs/data/01_radiograph.ipynb #ab383458
+def _unpacked_size(packed, most):
+    "Bytes that zlib unpacks, counted up to `most` + 1; -1 where the stream has no end"
+    unpack,size,block = zlib.decompressobj(),0,packed
+    while not unpack.eof and size<=most:
+        part = unpack.decompress(block, 1_000_000)
+        block,size = unpack.unconsumed_tail,size + len(part)
+        if not part and not block: break
+    return size if unpack.eof or size>most else -1
+
+# %% ../../nbs/data/01_radiograph.ipynb #419b7030
+def _check_unpacked(packed, size):
+    "Refuse a stream of zlib that has not `size` bytes"
+    if _unpacked_size(packed, size)==size: return
+    raise InputError('is cut short or damaged, or its header says another size', do='copy it again or skip it')
+
+def _check_png(file):
+    "Refuse a PNG with a wrong checksum, or another size than its header says"
+    chunks = list(_png_chunks(memoryview(file.read())))
+    pixels = b''.join(content for kind,content in chunks if kind==b'IDAT')
+    _check_unpacked(pixels, _png_size(chunks[0][1]))
+
+# %% ../../nbs/data/01_radiograph.ipynb #337e8648
+def _strips(tags):
+    "(offset, bytes in the file, bytes unpacked) of each strip; `InputError` where their number is wrong"
+    width,height,samples = tags[256],tags[257],tags.get(277, 1)
+    rows = min(tags.get(278, height), height)
+    planes = samples if tags.get(284)==2 else 1
+    row = (width*(samples//planes)*tags.get(258, (1,))[0] + 7)//8
+    sizes = [row*min(rows, height - top) for _ in range(planes) for top in range(0, height, max(rows, 1))]
+    offsets,counts = tags.get(273, ()),tags.get(279, ())
+    if len(offsets)==len(counts)==len(sizes): return list(zip(offsets, counts, sizes))
+    raise InputError('is damaged, its parts are not those of its size', do='save it again or skip it')
+
+# %% ../../nbs/data/01_radiograph.ipynb #1d3d4f24
+def _check_tiff(file, tags):
+    "Refuse a TIFF whose strips have another size than its header says; tiles are left to the decoder"
+    if 322 in tags: return
+    packing = tags.get(259, 1)
+    for offset,count,size in _strips(tags):
+        if packing==1 and count!=size:
+            raise InputError('is damaged, or its header says another size', do='save it again or skip it')
+        if packing in (8, 32946):
+            file.seek(offset)
+            _check_unpacked(file.read(count), size)
+
+# %% ../../nbs/data/01_radiograph.ipynb #55662703
+def _check_pgm(file, im):
+    "Refuse a PGM with more pixels than its header says, or without the end of its last number"
+    kind,start = file.read(2),im.tile[0].offset
+    values = im.width*im.height*len(im.getbands())
+    wide = 2 if im.mode[0]=='I' else 1
+    file.seek(start)
+    rest = file.read()
+    if kind in (b'P1',b'P2',b'P3'):
+        counted = kind==b'P1' or len(re.sub(b'#.*', b'', rest).split())==values
+        whole = rest[-1:].isspace() and counted
+    elif kind==b'P4': whole = len(rest)<=im.height*((im.width + 7)//8) + 1
+    else: whole = not rest[values*wide:].strip()
+    if not whole: raise InputError('is cut short, or its header says another size', do='copy it again or skip it')
+
+# %% ../../nbs/data/01_radiograph.ipynb #b2d35864
+def _check_whole(file, im):
+    "Refuse what Pillow would read in part; the file is put back to where it stood"
+    at = file.tell()
+    file.seek(0)
+    if im.format=='PNG': _check_png(file)
+    elif im.format=='TIFF': _check_tiff(file, im.tag_v2)
+    elif im.format=='PPM': _check_pgm(file, im)
+    file.seek(at)
+
 # %% ../../nbs/data/01_radiograph.ipynb #16a2bcb2
 def _sixteen_bits(im, tags):
     "An image of more than 8 bits as grey from 0 to 1, by the tags of a TIFF where it is one"
@@ -62,6 +161,7 @@ def _grey(path, file, im, frame):
     im.seek(check_frame(path, frame, getattr(im, 'n_frames', 1)))
     check_size(path, im.height, im.width) # each page has a size of its own
     _check_depth(path, file, im)
+    _check_whole(file, im)
     tags = im.tag_v2 if im.format=='TIFF' else {}
     is_deep = im.mode[0]=='I'
     upright = ImageOps.exif_transpose(im)
@@ -138,13 +238,14 @@ def _walk(folder):
         subfolders[:] = [name for name in subfolders if name!='__MACOSX' and not name.startswith('.')]
         yield from (Path(folder)/name for name in names)
 
-# %% ../../nbs/data/01_radiograph.ipynb #fb86d135
+# %% ../../nbs/data/01_radiograph.ipynb #faae51dc
 _mask_folders = ('mask','masks','ground_truth')
 
 def _in_masks(image, root):
     "Whether an image lies in a folder of masks below `root`"
     return any(folder.lower() in _mask_folders for folder in image.relative_to(root).parent.parts)
 
+# %% ../../nbs/data/01_radiograph.ipynb #fb86d135
 def _without_masks(images, root):
     "The images that are no masks; a warning counts the others"
     kept = [image for image in images if not _in_masks(image, root)]

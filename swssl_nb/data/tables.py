@@ -175,7 +175,7 @@ def image_below(
     "The path of an image below the folder, or below images/ there; None where it is in neither"
     if not isinstance(file, str): return None
     places = Path(folder)/file, Path(folder)/'images'/file
-    return next((str(place) for place in places if place.is_file()), None)
+    return next((str(place) for place in places if os.path.isfile(place)), None) # false for a name of 400 letters
 
 # %% ../../nbs/data/04_tables.ipynb #4aadb546
 def _csv_rows(table, find, file, label):

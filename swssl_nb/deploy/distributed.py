@@ -6,7 +6,7 @@
 __all__ = ['Rank', 'this_rank', 'is_restart', 'quiet', 'use_own_device', 'group_backend', 'joined', 'part_of', 'divide_batches',
            'FollowedCheckpoint']
 
-# %% ../../nbs/deploy/01_distributed.ipynb #6e51e28d
+# %% ../../nbs/deploy/01_distributed.ipynb #690a2a43
 import contextlib, os, signal, sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from ..core import InputError
 from ..models.resume import Checkpoint
 
-# %% ../../nbs/deploy/01_distributed.ipynb #ce079922
+# %% ../../nbs/deploy/01_distributed.ipynb #3811c045
 @dataclass(frozen=True)
 class Rank:
     "One of several processes at one task"
@@ -25,18 +25,19 @@ class Rank:
     @property
     def first(self)->bool: return self.number == 0
 
+# %% ../../nbs/deploy/01_distributed.ipynb #5ac55d3e
 def this_rank()->Rank: # None where this process was started alone
     "Which of several processes this is"
     names = 'RANK','WORLD_SIZE','MASTER_ADDR','MASTER_PORT'
     if not all(os.environ.get(name) for name in names): return None
     return Rank(int(os.environ['RANK']), int(os.environ['WORLD_SIZE']))
 
-# %% ../../nbs/deploy/01_distributed.ipynb #b75b40c3
+# %% ../../nbs/deploy/01_distributed.ipynb #4bb3a629
 def is_restart()->bool:
     "Whether the launcher has started this process again"
     return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0) > 0
 
-# %% ../../nbs/deploy/01_distributed.ipynb #c37106af
+# %% ../../nbs/deploy/01_distributed.ipynb #5c262d73
 @contextmanager
 def quiet(
     silent:bool=True # False: as always
@@ -48,7 +49,7 @@ def quiet(
     with open(os.devnull, 'w', encoding='utf-8') as nowhere:
         with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere): yield
 
-# %% ../../nbs/deploy/01_distributed.ipynb #fe5c2d59
+# %% ../../nbs/deploy/01_distributed.ipynb #27308182
 def use_own_device():
     "Let this process compute on its own GPU, where there are some"
     import torch
@@ -60,7 +61,7 @@ def group_backend()->str:
     from swssl_nb.core import choose_device
     return 'nccl' if choose_device().type == 'cuda' else 'gloo'
 
-# %% ../../nbs/deploy/01_distributed.ipynb #37afb2ae
+# %% ../../nbs/deploy/01_distributed.ipynb #49f70292
 def _absent(store, rank, seconds=5):
     "The ranks that do not answer a roll call; the first, which may keep the store, where that is gone"
     try: store.set(f'here/{rank.number}', b'1')
@@ -71,7 +72,7 @@ def _absent(store, rank, seconds=5):
         except RuntimeError: gone,wait = [*gone, number],0.1 # all have had their time
     return gone
 
-# %% ../../nbs/deploy/01_distributed.ipynb #d855e1b5
+# %% ../../nbs/deploy/01_distributed.ipynb #f0d9600a
 class _Terminated(BaseException): "The launcher or the system stops this process"
 
 def _terminated(number, frame): raise _Terminated()
@@ -83,7 +84,7 @@ def _of_group(error):
     if isinstance(error, (_Terminated, dist.DistError)): return True
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in lost)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #2c7648b6
+# %% ../../nbs/deploy/01_distributed.ipynb #56519696
 def _say_who_is_gone(store, rank):
     "Raise one line by the first rank that is left; the others end without one"
     gone = _absent(store, rank)
@@ -95,7 +96,7 @@ def _say_who_is_gone(store, rank):
     raise InputError(f'{who} gone, of {rank.of}: all ranks are stopped',
         do='start them again to go on, or let torchrun do it (--max-restarts)')
 
-# %% ../../nbs/deploy/01_distributed.ipynb #a8923db1
+# %% ../../nbs/deploy/01_distributed.ipynb #8de97fe0
 @contextmanager
 def joined(
     rank:Rank, # This process
@@ -118,7 +119,7 @@ def joined(
         signal.signal(signal.SIGTERM, before)
         with contextlib.suppress(RuntimeError): dist.destroy_process_group()
 
-# %% ../../nbs/deploy/01_distributed.ipynb #76f44e60
+# %% ../../nbs/deploy/01_distributed.ipynb #5d3e67b5
 def part_of(
     n:int, # Rows of a batch
     rank:Rank
@@ -128,7 +129,7 @@ def part_of(
     start = rank.number*least + min(rank.number, more)
     return slice(start, start + least + (rank.number < more))
 
-# %% ../../nbs/deploy/01_distributed.ipynb #346317ed
+# %% ../../nbs/deploy/01_distributed.ipynb #fc674251
 def _gathered(part, n, rank):
     "The rows of all ranks, with gradients; `n` rows of the batch, of which each may give several; None stays None"
     import torch, torch.distributed.nn.functional as collective
@@ -139,7 +140,7 @@ def _gathered(part, n, rank):
     parts = collective.all_gather(filled.contiguous())
     return torch.cat([one[:size*each] for one,size in zip(parts, sizes)])
 
-# %% ../../nbs/deploy/01_distributed.ipynb #d7874d9f
+# %% ../../nbs/deploy/01_distributed.ipynb #33bfe54b
 def _moments(x):
     "Mean and variance of each channel over the rows and pixels of all ranks, and how many those are"
     import torch, torch.distributed.nn.functional as collective
@@ -149,7 +150,7 @@ def _moments(x):
     variance = collective.all_reduce((rows - mean[:,None]).square().sum(1))/count
     return mean, variance, count
 
-# %% ../../nbs/deploy/01_distributed.ipynb #cdcf4b9a
+# %% ../../nbs/deploy/01_distributed.ipynb #e3b9ebef
 def _norm_of_all(x, running_mean, running_var, weight, bias, momentum, eps):
     "`batch_norm` of torch in training, of rows that are a part of a batch"
     kind,x = x.dtype,x.float() if x.dtype.itemsize < 4 else x
@@ -162,7 +163,7 @@ def _norm_of_all(x, running_mean, running_var, weight, bias, momentum, eps):
     if weight is not None: x = x*weight.view(shape) + bias.view(shape)
     return x.to(kind)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #4be31e0c
+# %% ../../nbs/deploy/01_distributed.ipynb #9ee111c8
 @contextmanager
 def _norms_of_all():
     "Batch norms take the statistics of all ranks"
@@ -175,7 +176,7 @@ def _norms_of_all():
     try: yield
     finally: F.batch_norm = alone
 
-# %% ../../nbs/deploy/01_distributed.ipynb #4f2fb89a
+# %% ../../nbs/deploy/01_distributed.ipynb #96cdef3e
 def _distributed_trainer():
     "fastai's `DistributedTrainer`; `InputError` without the package that it needs"
     try: import accelerate
@@ -185,7 +186,7 @@ def _distributed_trainer():
     from fastai.distributed import DistributedTrainer
     return DistributedTrainer
 
-# %% ../../nbs/deploy/01_distributed.ipynb #63da0536
+# %% ../../nbs/deploy/01_distributed.ipynb #f8991dbd
 def divide_batches(
     rank:Rank # This process, `joined`
 ): # Callback for `fit`; `InputError` without accelerate
@@ -199,7 +200,7 @@ def divide_batches(
     callback.rank = rank
     return callback
 
-# %% ../../nbs/deploy/01_distributed.ipynb #a968d24c
+# %% ../../nbs/deploy/01_distributed.ipynb #7df42747
 class _DividedBatches:
     "What `DividedBatches` does otherwise than fastai's trainer"
     dividing = False # from the batch to its predictions
@@ -213,7 +214,7 @@ class _DividedBatches:
         self.learn.model = self.wrapped
         super().after_fit()
 
-# %% ../../nbs/deploy/01_distributed.ipynb #9f93ec7d
+# %% ../../nbs/deploy/01_distributed.ipynb #2542dc91
 @patch
 def _call(self:_DividedBatches, *xb):
     with _norms_of_all(): return self.wrapped(*xb)
@@ -236,7 +237,7 @@ def after_pred(self:_DividedBatches):
     gathered = [_gathered(part, self.rows, self.rank) for part in ([pred] if single else pred)]
     self.learn.pred = gathered[0] if single else tuple(gathered)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #de7aa521
+# %% ../../nbs/deploy/01_distributed.ipynb #b75a865d
 @patch
 def after_epoch(self:_DividedBatches):
     import torch, torch.distributed as dist
@@ -249,7 +250,7 @@ def after_epoch(self:_DividedBatches):
     if not torch.allclose(least, most, rtol=1e-6, equal_nan=True):
         raise InputError('the ranks have gone apart', do='start all on machines of one kind, with the same images')
 
-# %% ../../nbs/deploy/01_distributed.ipynb #72986f97
+# %% ../../nbs/deploy/01_distributed.ipynb #31a4626e
 class FollowedCheckpoint(Checkpoint):
     "Go on from a checkpoint that another rank writes"
     def _write(self): pass

@@ -42,6 +42,7 @@ class Calibration:
     skipped:list = field(default_factory=list) # Images that could not be scored: path and error
     reference:np.ndarray = None # float32 P x (1 + D), as `Sample.rows` gives them; None where none were kept
     scored_on:str = None # Kind of device and precision, as `'cpu fp32'`; None where nobody wrote it down
+    highest:list = field(default_factory=list) # Paths of the images at or above the threshold, highest score first
 
     def __post_init__(self):
         self.normal_scores = np.sort(np.asarray(self.normal_scores, dtype=float))
@@ -61,7 +62,8 @@ def settings(self:Calibration)->dict: # JSON-able; `Calibration(**settings)` res
         heatmap_values=[float(value) for value in self.heatmap_values],
         patients=self.patients,
         skipped=self.skipped,
-        scored_on=self.scored_on)
+        scored_on=self.scored_on,
+        highest=self.highest)
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #c1b66d66
 @patch
@@ -95,6 +97,15 @@ def quantile(self:Calibration,
     "The share of calibration normals at or below a score"
     at_or_below = np.searchsorted(self.normal_scores, _numbers(score), side='right')
     return _plain(at_or_below/(len(self.normal_scores) + 1))
+
+# %% ../../nbs/evaluate/04_calibrate.ipynb #96c29b13
+@patch
+def rank_text(self:Calibration,
+    score:float # Anomaly score
+)->str: # As `above 27 of 30 normal images`
+    "How a score lies among those of the calibration"
+    below,n = int((self.normal_scores < score).sum()),len(self.normal_scores)
+    return f"above {'all' if below == n else f'{below} of'} {n} normal images"
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #cell-027
 @patch
@@ -172,22 +183,29 @@ class _PixelSample:
         inner = np.quantile(np.concatenate(self.pixels), heatmap_levels[1:-1])
         return [self.low, *map(float, inner), self.high]
 
+# %% ../../nbs/evaluate/04_calibrate.ipynb #fcd4ebed
+def _highest(scores, paths, rank):
+    "Paths of the images from the one that sets the threshold upwards, highest score first"
+    order = np.argsort(scores, kind='stable')[rank-1:]
+    return [paths[i] for i in order[::-1]]
+
 # %% ../../nbs/evaluate/04_calibrate.ipynb #cell-039
 def _measured(detector, cases, false_positive_rate, strict, progress):
     "The `Calibration` of a detector on normal images"
-    scores,who,skipped = [],set(),[]
+    scores,paths,who,skipped = [],[],set(),[]
     pixels,sample = _PixelSample(len(cases)),Sample()
     for scored in detector.stream(cases, heatmaps=True, strict=strict, progress=progress and 'calibrating'):
         if scored.error is not None:
             skipped.append(dict(path=scored.path, error=scored.error))
             continue
         scores.append(scored.score)
+        paths.append(str(scored.path))
         who.add(scored.case.patient)
         pixels.add(scored.heatmap)
         sample.add(scored)
-    conformal_rank(len(scores), false_positive_rate) # too few are refused
+    rank = conformal_rank(len(scores), false_positive_rate) # too few are refused
     return Calibration(scores, false_positive_rate, pixels.values(), len(who), skipped, sample.rows(),
-        detector.scores_on)
+        detector.scores_on, _highest(scores, paths, rank))
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #cell-040
 @patch

@@ -9,6 +9,7 @@ __all__ = ['pointing_hit', 'mask_cells', 'FixedPoint', 'best_fixed_point', 'lesi
 
 # %% ../../nbs/evaluate/03_localise.ipynb #cell-003
 from dataclasses import dataclass
+from functools import lru_cache
 import tempfile
 import numpy as np
 from fastcore.basics import patch
@@ -119,17 +120,22 @@ def _overlap(low, high, n):
     low,high = np.atleast_1d(low)[:,None]*n,np.atleast_1d(high)[:,None]*n
     return np.clip(np.minimum(high, left + 1) - np.maximum(low, left), 0, None)
 
+# %% ../../nbs/evaluate/03_localise.ipynb #58f22515
+@lru_cache(16)
+def _cell_shares(cells, pixels):
+    "What each pixel of a line weighs in each of `cells` equal cells, float32 cells x pixels; nearly all is zero"
+    edges = np.arange(cells + 1)/cells
+    return sparse.csr_array((_overlap(edges[:-1], edges[1:], pixels)*cells/pixels).astype(np.float32))
+
 # %% ../../nbs/evaluate/03_localise.ipynb #cell-022
 def small_map(
     heatmap, # float H x W
     cells:int=128 # A side
 )->np.ndarray: # float32 cells x cells
     "The mean of the heatmap in `cells` x `cells` equal cells"
-    heatmap,edges = np.asarray(heatmap, dtype=np.float32),np.arange(cells + 1)/cells
-    height,width = heatmap.shape
-    down = _overlap(edges[:-1], edges[1:], height).astype(np.float32)*cells/height
-    across = _overlap(edges[:-1], edges[1:], width).astype(np.float32)*cells/width
-    return down@heatmap@across.T
+    height,width = np.shape(heatmap)
+    rows = _cell_shares(cells, height)@np.asarray(heatmap, dtype=np.float32)
+    return (_cell_shares(cells, width)@rows.T).T
 
 # %% ../../nbs/evaluate/03_localise.ipynb #3a3bb003
 def rectangle_means(

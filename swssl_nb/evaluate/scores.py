@@ -68,9 +68,10 @@ def _numbers(table, column, path):
 
 # %% ../../nbs/evaluate/16_scores.ipynb #45505bb8
 def _column(table, name, default):
-    "A column as a list, with `default` where it has nothing"
+    "A column as a list, with `default` where it has nothing, or no number in the place of one"
     if name not in table: return [default]*len(table)
-    return [default if pd.isna(value) else value for value in table[name]]
+    values = pd.to_numeric(table[name], errors='coerce') if isinstance(default, float) else table[name]
+    return [default if pd.isna(value) else value for value in values]
 
 # %% ../../nbs/evaluate/16_scores.ipynb #f9fd9008
 def _refuse_double(images, table, path):

@@ -124,7 +124,7 @@ class Journal:
     def __enter__(self): return self
     def __exit__(self, *error): self.file.close()
 
-# %% ../../nbs/evaluate/17_shards.ipynb #2e1b2921
+# %% ../../nbs/evaluate/17_shards.ipynb #ee8bd591
 def other_fact(
     facts:dict, # Those expected
     found:dict # Those of a journal
@@ -133,6 +133,7 @@ def other_fact(
     names = [name for name in {**facts, **found} if facts.get(name) != found.get(name)]
     return f'{names[0]} {found.get(names[0])}, not {facts.get(names[0])}' if names else None
 
+# %% ../../nbs/evaluate/17_shards.ipynb #2e1b2921
 @patch
 def _go_on(self:Journal):
     "Count the rows that are there, cut off a torn line; whether there is a first line"
@@ -167,7 +168,7 @@ def _checked_facts(paths):
             raise InputError(f'is of another work than {Path(paths[0]).name} ({other})', path, 'merge one work')
     return every
 
-# %% ../../nbs/evaluate/17_shards.ipynb #3bba0e3c
+# %% ../../nbs/evaluate/17_shards.ipynb #ff3ab4a1
 def _by_number(paths, every):
     "number -> journal; `InputError` where one is there twice"
     files = {}
@@ -178,6 +179,7 @@ def _by_number(paths, every):
         files[number] = path
     return files
 
+# %% ../../nbs/evaluate/17_shards.ipynb #3bba0e3c
 def _refuse_missing(files, of):
     "`InputError` where a number has no journal"
     missing = [str(number) for number in range(1, of + 1) if number not in files]

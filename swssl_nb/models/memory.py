@@ -93,6 +93,8 @@ class MeanShift:
     ):
         self.mean = mean
         self.lengths = [len(mean)] if lengths is None else [int(n) for n in lengths]
+        if min(self.lengths) < 1 or sum(self.lengths) != len(mean):
+            raise InputError(f'a mean of {len(mean)} numbers has parts of {self.lengths}', do='train again')
 
     def __call__(self,
         h:torch.Tensor # float ... x D, features

@@ -129,7 +129,7 @@ def before_train(self:Checkpoint):
     if self.start is not None: self._put_back(self.start)
     self.loader_state = self.dls.train.rng.getstate()
 
-# %% ../../nbs/models/16_resume.ipynb #e41ac706
+# %% ../../nbs/models/16_resume.ipynb #54efe987
 @patch
 def before_batch(self:Checkpoint):
     if not self.training: return
@@ -137,6 +137,7 @@ def before_batch(self:Checkpoint):
     if self.chance: self._write()
     self.chance = None
 
+# %% ../../nbs/models/16_resume.ipynb #e41ac706
 @patch
 def after_batch(self:Checkpoint):
     if not self.training: return
@@ -150,11 +151,12 @@ def after_train(self:Checkpoint):
     self.chance = random_state()
     self._write()
 
-# %% ../../nbs/models/16_resume.ipynb #2681da39
+# %% ../../nbs/models/16_resume.ipynb #2a37dac7
 def _number(value): return value.item() if isinstance(value, (torch.Tensor, np.generic)) else value
 
 def _parts(recorder): return [metric for metric in recorder.metrics if isinstance(metric, LossPart)]
 
+# %% ../../nbs/models/16_resume.ipynb #2681da39
 def _recorded(recorder):
     "What the recorder knows, in plain numbers"
     smooth = recorder.smooth_loss

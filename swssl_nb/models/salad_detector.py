@@ -426,6 +426,7 @@ def _check_redraws(net, *parts):
 class SaladDetector(Detector):
     "SALAD, fitted: the angle to the memory as score; where, as heatmap"
     method = 'salad'
+    form = dict(network=dict(net=str), k=int, rule=str, temperature=(None, float), heatmap=str)
     def __init__(self,
         preprocess, # `Preprocess`, square
         net:Autoencoder, # The network

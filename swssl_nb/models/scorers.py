@@ -405,6 +405,7 @@ def ask_scorers(
     batch.names = [scorer.name for scorer in scorers]
     batch.window_parts = [scorer.window_scores(batch) for scorer in scorers]
     batch.scores = weighted_sum(scorers, batch.window_parts)
+    if batch.scores is None: raise InputError('no scorer gives scores of windows', do='give WindowDistance()')
     batch.counted = batch.valid_mask & batch.scores.isfinite() # not in place: ONNX has no such thing
     if not batch.counted.any(1).all():
         raise InputError('this image has pixels only where every normal image is blank', do='look at the image')

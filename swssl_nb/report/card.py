@@ -12,6 +12,8 @@ from pathlib import Path
 from ..core import *
 from ..data.cache import file_sha256
 from ..evaluate.calibrate import Calibration
+from ..evaluate.records import record_form, training_form
+from ..models.detector import calibration_form
 from ..evaluate.result import compare_table, detail_lines, subgroup_table
 
 # %% ../../nbs/report/01_card.ipynb #fedbe416
@@ -125,7 +127,9 @@ def _training_lines(
 def _threshold_line(calibration):
     "The threshold of a detector, and what may be expected of it"
     if calibration is None: return 'No threshold is set.'
-    return f'Threshold from normal images alone: {Calibration(**with_new_names(calibration))}.'
+    calibration = check_form(with_new_names(calibration), calibration_form, 'detector.json', 'train again')
+    told = Calibration(**{name: calibration[name] for name in calibration_form})
+    return f'Threshold from normal images alone: {told}.'
 
 # %% ../../nbs/report/01_card.ipynb #2f82f847
 def _detector_lines(
@@ -241,14 +245,24 @@ _limits = ('For research. It is not a medical device, and no diagnosis may rest 
     'The figures hold for images like the evaluated ones, at their prevalence and with labels as reliable as theirs, '
         'which this run cannot check.')
 
+# %% ../../nbs/report/01_card.ipynb #34e42197
+_meta_form = dict(method=str, version=str, preprocess=dict, settings=dict, calibration=(None, dict))
+_split_form = record_form | dict(layout=str, seed=(None, int))
+_training_form = training_form | dict(images=int, minutes=float, peak_memory_gb=float, skipped=list, metrics=[str],
+    epochs=[[(None, float)]])
+
+def _record(file, form):
+    "What one file of a run holds, with the names of today"
+    record = read_json(file)
+    return check_form(with_new_names(check_form(record, dict, file)), form, file, 'train again')
+
 # %% ../../nbs/report/01_card.ipynb #b562050e
 def _records(run):
     "What `detector.json`, `split.json` and `training.json` hold, None for the latter two where they are missing"
     run = Path(run)
-    meta = with_new_names(read_json(run/'detector.json'))
-    split,training = (with_new_names(read_json(run/name)) if (run/name).is_file() else None
-        for name in ('split.json','training.json'))
-    return meta, split, training
+    forms = {'detector.json':_meta_form, 'split.json':_split_form, 'training.json':_training_form}
+    return tuple(_record(run/name, form) if (run/name).is_file() or form is _meta_form else None
+        for name,form in forms.items())
 
 def _section(title, lines): return ['', f'## {title}', '', *lines]
 

@@ -71,15 +71,15 @@ def run_mark(
     except OSError: raise InputError('no such run folder', run, 'name a folder that train wrote') from None
     return hashlib.sha256(description).hexdigest()[:16]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #91206e1a
-_copied = '''PatientID IssuerOfPatientID PatientName PatientBirthDate PatientSex PatientIdentityRemoved
-    DeidentificationMethod DeidentificationMethodCodeSequence StudyInstanceUID StudyDate StudyTime AccessionNumber
-    StudyID StudyDescription ReferringPhysicianName SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns
-    Laterality ImageLaterality PatientOrientation FrameOfReferenceUID PositionReferenceIndicator PixelSpacing
-    ImagePositionPatient ImageOrientationPatient SliceThickness LossyImageCompression LossyImageCompressionRatio
-    LossyImageCompressionMethod SharedFunctionalGroupsSequence'''.split()
+# %% ../../nbs/report/07_dicom_out.ipynb #650a9725
+_always = '''StudyInstanceUID SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns Laterality
+    ImageLaterality PatientOrientation FrameOfReferenceUID PixelSpacing ImagePositionPatient ImageOrientationPatient
+    SliceThickness LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod'''.split()
+_identifiers = '''PatientID IssuerOfPatientID PatientName PatientBirthDate PatientSex PatientIdentityRemoved
+    DeidentificationMethod DeidentificationMethodCodeSequence StudyDate StudyTime AccessionNumber StudyID
+    StudyDescription ReferringPhysicianName PositionReferenceIndicator'''.split()
 _never_missing = '''PatientID PatientName PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber StudyID
-    ReferringPhysicianName Modality'''.split() # may be empty
+    ReferringPhysicianName PositionReferenceIndicator Modality'''.split() # may be empty
 
 # %% ../../nbs/report/07_dicom_out.ipynb #03cf6a9b
 def _is_orientation(sides):
@@ -87,12 +87,25 @@ def _is_orientation(sides):
     if not isinstance(sides, MultiValue) or len(sides) != 2: return False
     return all(re.fullmatch('[AFHLPR]{1,3}', side) for side in sides)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #23a93c18
+# %% ../../nbs/report/07_dicom_out.ipynb #cea59188
+_forms = dict(PatientBirthDate=r'\d{8}', StudyDate=r'\d{8}', StudyTime=r'\d{6}(\.\d{1,6})?', PatientSex='[MFO]',
+    Laterality='[LRBU]', ImageLaterality='[LRBU]')
+_forms_or_none = dict(FrameOfReferenceUID=r'[\d.]{1,64}', LossyImageCompression='0[01]',
+    LossyImageCompressionMethod=r'ISO_\d+(_\d+)?')
+
+# %% ../../nbs/report/07_dicom_out.ipynb #709f9661
+def _has_form(header, name, form):
+    "Whether an element, or each of its values, has a form"
+    values = header.get(name) or ''
+    return all(re.fullmatch(form, str(value)) for value in (values if isinstance(values, MultiValue) else [values]))
+
+# %% ../../nbs/report/07_dicom_out.ipynb #d5d341fe
 def _allowed(header):
-    "Empty what DICOM does not allow"
-    if header.PatientSex not in ('M', 'F', 'O'): header.PatientSex = ''
-    for name,form in (('PatientBirthDate', r'\d{8}'), ('StudyDate', r'\d{8}'), ('StudyTime', r'\d{6}(\.\d{1,6})?')):
-        if not re.fullmatch(form, str(header.get(name) or '')): setattr(header, name, '')
+    "Empty what DICOM does not allow: any text may stand there"
+    for name,form in _forms.items():
+        if name in header and not _has_form(header, name, form): setattr(header, name, '')
+    for name,form in _forms_or_none.items():
+        if name in header and not _has_form(header, name, form): delattr(header, name)
     spacing = header.get('PixelSpacing')
     if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0): del header.PixelSpacing
     if not _is_orientation(header.get('PatientOrientation')): header.PatientOrientation = ''
@@ -102,16 +115,34 @@ def _instance_number(header, frame):
     "A number from 1 that is the same whenever the image is scored"
     return frame + 1 if frame is not None else max(int(header.get('InstanceNumber') or 1), 1)
 
-# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
-def _one_frame(header, frame):
-    "What objects copy of a header, as if the file held this frame alone"
+# %% ../../nbs/report/07_dicom_out.ipynb #4cb51ca4
+def _only(ds, names):
+    "A copy of some elements"
     new = Dataset()
-    for name in _copied:
-        if name in header: new[name] = copy.deepcopy(header[name])
+    for name in names:
+        if name in ds: new[name] = copy.deepcopy(ds[name])
+    return new
+
+# %% ../../nbs/report/07_dicom_out.ipynb #71bf86fb
+_places = dict(PixelMeasuresSequence=['PixelSpacing','SliceThickness','SpacingBetweenSlices'],
+    PlanePositionSequence=['ImagePositionPatient'], PlaneOrientationSequence=['ImageOrientationPatient'])
+
+def _place(group):
+    "Where a functional group says that a frame lies"
+    new = Dataset()
+    for name,elements in _places.items():
+        if group.get(name): setattr(new, name, [_only(group[name][0], elements)])
+    return new
+
+# %% ../../nbs/report/07_dicom_out.ipynb #6fc58674
+def _one_frame(header, frame, keep_identifiers):
+    "What objects copy of a header, as if the file held this frame alone"
+    new = _only(header, _always + _identifiers if keep_identifiers else _always)
     for name in _never_missing:
         if name not in new: setattr(new, name, '')
-    groups = header.get('PerFrameFunctionalGroupsSequence')
-    if groups: new.PerFrameFunctionalGroupsSequence = [groups[frame or 0]]
+    shared,groups = header.get('SharedFunctionalGroupsSequence'),header.get('PerFrameFunctionalGroupsSequence')
+    if shared: new.SharedFunctionalGroupsSequence = [_place(shared[0])]
+    if groups: new.PerFrameFunctionalGroupsSequence = [_place(groups[frame or 0])]
     new.NumberOfFrames,new.InstanceNumber = 1,_instance_number(header, frame)
     new.SpecificCharacterSet = 'ISO_IR 192'
     _allowed(new)
@@ -124,6 +155,8 @@ class Source:
     header:Dataset # As `_one_frame` gives it
     frame:int|None=None # Of a file with several, from 0
     known:bool=True # It came from a DICOM file: the objects go into its study
+    named:bool=False # With the identifiers of that file
+    has_text:bool=False # That file says that text is burned into its pixels
 
     @property
     def reference(self)->Dataset: return _reference(self.header)
@@ -137,7 +170,8 @@ def _reference(ds):
 
 def _is_named(header):
     "Whether a header has the UIDs that others can refer to"
-    return all(header.get(name) for name in ('StudyInstanceUID', 'SeriesInstanceUID', 'SOPClassUID', 'SOPInstanceUID'))
+    names = 'StudyInstanceUID','SeriesInstanceUID','SOPClassUID','SOPInstanceUID'
+    return all(header.get(name) and _has_form(header, name, r'[\d.]{1,64}') for name in names)
 
 # %% ../../nbs/report/07_dicom_out.ipynb #1b865e44
 def _new_source(radiograph):
@@ -149,20 +183,23 @@ def _new_source(radiograph):
     header.SOPClassUID,header.Modality = pydicom.uid.SecondaryCaptureImageStorage,'OT'
     header.Rows,header.Columns = radiograph.shape
     header.StudyDescription = 'Made from a file that was no DICOM'
-    return Source(_one_frame(header, None), known=False)
+    return Source(_one_frame(header, None, True), known=False)
 
 # %% ../../nbs/report/07_dicom_out.ipynb #03157025
 def source_of(
-    scored # `Scored`, with radiograph
+    scored, # `Scored`, with radiograph
+    keep_identifiers:bool=False # Patient, dates and descriptions of the study, too
 )->Source: # `InputError` where its file can no longer be read
     "The image of a score, as DICOM objects refer to it"
     if not Path(scored.path).is_file(): return _new_source(scored.radiograph)
     with open_image(scored.path) as (file,is_dicom):
         header = pydicom.dcmread(file, stop_before_pixels=True) if is_dicom else Dataset()
-    if not _is_named(header): return _new_source(scored.radiograph)
+    has_text = header.get('BurnedInAnnotation') == 'YES'
+    if not _is_named(header): return replace(_new_source(scored.radiograph), has_text=has_text)
     if (header.Rows, header.Columns) != scored.radiograph.shape:
         raise InputError('has another size than what was scored', scored.path, 'score the file as it is')
-    return Source(_one_frame(header, scored.case.frame), scored.case.frame)
+    copied = _one_frame(header, scored.case.frame, keep_identifiers)
+    return Source(copied, scored.case.frame, named=keep_identifiers, has_text=has_text)
 
 # %% ../../nbs/report/07_dicom_out.ipynb #b6d12143
 def _read_again(case):
@@ -197,8 +234,9 @@ def _identity(source, run, kind, *more):
     number,description = _kinds[kind]
     header = source.header
     image = header.SOPInstanceUID,source.frame
-    return dict(series_instance_uid=made_uid(run, header.StudyInstanceUID, kind), series_number=number,
-        sop_instance_uid=made_uid(run, *image, kind, *more), instance_number=int(header.InstanceNumber),
+    nameless = ['without identifiers'] if source.known and not source.named else []
+    return dict(series_instance_uid=made_uid(run, header.StudyInstanceUID, kind, *nameless), series_number=number,
+        sop_instance_uid=made_uid(run, *image, kind, *more, *nameless), instance_number=int(header.InstanceNumber),
         manufacturer='swssl_nb developers', manufacturer_model_name='swssl_nb', software_versions=__version__,
         device_serial_number=run or 'none', series_description=description)
 
@@ -228,8 +266,7 @@ def _score_line(detector, score):
     "Score, threshold and quantile in words"
     known = detector.calibration
     if known is None: return f'anomaly score {score:.4g}, no threshold'
-    share = f'above {known.quantile(score):.0%} of normal images'
-    return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {share}'
+    return f'anomaly score {score:.4g}, threshold {known.threshold:.4g}, {known.rank_text(score)}'
 
 # %% ../../nbs/report/07_dicom_out.ipynb #d236467e
 def _with_text(rgb, *lines):
@@ -433,10 +470,12 @@ class DicomOut:
     def __init__(self,
         detector, # `Detector`
         mark:str, # Of its run, see `run_mark`
-        folder # Where to; made if missing
+        folder, # Where to; made if missing
+        keep_identifiers:bool=False # Patient, dates and descriptions of the study go into the objects, names into files
     ): # `InputError` without highdicom, or where the folder cannot be written
         import_highdicom()
         self.detector,self.mark,self.folder = detector,mark,writable_folder(folder)
+        self.keep_identifiers = keep_identifiers
         self.studies,self.files,self.segmentations,self.failed = {},[],[],[]
         self.names = set() # of images, as a disk that does not tell upper from lower case has them
 
@@ -465,12 +504,18 @@ def _write_or_tell(self:DicomOut, scored, strict):
         if strict: raise
         self.failed.append(str(e))
 
-# %% ../../nbs/report/07_dicom_out.ipynb #1fb71d31
+# %% ../../nbs/report/07_dicom_out.ipynb #fd32fe1a
+_text_in_pixels = 'its header says that text is burned into the pixels; --keep-identifiers takes it as it is'
+
+# %% ../../nbs/report/07_dicom_out.ipynb #00c20a3e
 @patch
 def _objects(self:DicomOut, scored, source):
     "Kind and object of all that is written of an image"
+    hidden = source.has_text and not self.keep_identifiers
+    if hidden and source.known: self.failed.append(f'{scored.path}: no overlay, {_text_in_pixels}')
+    elif hidden: raise InputError(f'gives no DICOM object, {_text_in_pixels}', scored.path)
     if not source.known: yield 'image', image_object(scored, source)
-    yield 'overlay', overlay_object(self.detector, scored, source, self.mark)
+    if not hidden: yield 'overlay', overlay_object(self.detector, scored, source, self.mark)
     known = self.detector.calibration
     if known is not None and known.flag(scored.score):
         region = flagged_region(self.detector, scored.heatmap)
@@ -483,10 +528,10 @@ def write(self:DicomOut,
     scored # `Scored`, with heatmap and radiograph
 ): # `InputError` where its header is unusual
     "Write the objects of an image"
-    source = source_of(scored)
+    source = source_of(scored, self.keep_identifiers)
     if source.known: scored = as_stored(scored)
     finding = Finding(source, scored.score)
-    name = self._new_name(scored.case)
+    name = self._new_name(scored.case, source)
     for kind,ds in self._objects(scored, source):
         self._save(ds, name, kind)
         if kind != 'image': finding.objects.append(_reference(ds))
@@ -494,10 +539,10 @@ def write(self:DicomOut,
 
 # %% ../../nbs/report/07_dicom_out.ipynb #4071f797
 @patch
-def _new_name(self:DicomOut, case):
+def _new_name(self:DicomOut, case, source):
     "A name for the files of an image"
     frame = '' if case.frame is None else f'.{case.frame}'
-    first = name = f'{Path(case.path).name[-55:]}{frame}'
+    first = name = (Path(case.path).name[-55:] if self.keep_identifiers else source.header.SOPInstanceUID) + frame
     number = len(self.names)
     while unicodedata.normalize('NFC', name).casefold() in self.names:
         name,number = f'{number}_{first}',number + 1
@@ -522,7 +567,7 @@ def finish(self:DicomOut,
     for name,findings in self.studies.values():
         with _no_values_told(name): report = report_object(self.detector, findings, self.mark, withheld)
         self._save(report, name, 'report')
-    failed = f'; {len(self.failed)} images gave none' if self.failed else ''
+    failed = f'; {len(self.failed)} images gave none, or no overlay' if self.failed else ''
     return f'{self.folder}: {len(self.files)} DICOM objects in {len(self.studies)} studies{failed}'
 
 # %% ../../nbs/report/07_dicom_out.ipynb #9915be49

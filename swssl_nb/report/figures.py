@@ -53,7 +53,7 @@ def overlay(
 def _score_title(detector, score):
     "The anomaly score, and its place among the calibration normals"
     if detector.calibration is None: return f'anomaly score {score:.3g}'
-    return f'anomaly score {score:.3g}: above {detector.quantile(score):.0%} of normal images'
+    return f'anomaly score {score:.3g}: {detector.calibration.rank_text(score)}'
 
 def _draw(ax, rgb, title):
     ax.imshow(rgb)

@@ -6,7 +6,8 @@
 __all__ = ['PacsDown', 'Pacs', 'Journal', 'StudyScorer']
 
 # %% ../../nbs/report/08_pacs.ipynb #66c58f45
-import shutil, sqlite3
+import shutil, sqlite3, threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,15 +62,28 @@ def _client(url, seconds):
     client.set_http_retry_params(retry=False)
     return client
 
+# %% ../../nbs/report/08_pacs.ipynb #85696797
+def _within(seconds, ask, *args, **kwargs):
+    "What a request gives; `requests.Timeout` where it has not ended after so many seconds"
+    import requests
+    answer = Future()
+    def work():
+        try: answer.set_result(ask(*args, **kwargs))
+        except BaseException as e: answer.set_exception(e)
+    threading.Thread(target=work, daemon=True).start() # which ends with the process at the latest
+    try: return answer.result(seconds)
+    except TimeoutError: raise requests.Timeout() from None
+
 # %% ../../nbs/report/08_pacs.ipynb #92aad503
 class Pacs:
     "A PACS that speaks DICOMweb"
     def __init__(self,
         url:str, # Address of its DICOMweb service; a password for it stands in the file `.netrc` of the home folder
-        seconds:float=60, # To wait for a piece of an answer
+        seconds:float=60, # To wait for a piece of an answer; ten times as long for all of it
         page:int=100 # Entries asked for at once
     ): # `InputError` for what is no address, and without dicomweb-client
         self.url,self.page,self.client = url,page,_client(url, seconds)
+        self.longest = 10*seconds
 
 # %% ../../nbs/report/08_pacs.ipynb #912365bf
 @patch
@@ -78,7 +92,7 @@ def _all_pages(self:Pacs, ask, name, *args, **kwargs):
     found = {}
     while True:
         with _answers(self.url, 'a query'):
-            page = ask(*args, limit=self.page, offset=len(found), **kwargs)
+            page = _within(self.longest, ask, *args, limit=self.page, offset=len(found), **kwargs)
             new = {_uid(entry, name): entry for entry in page}
         new = {uid: entry for uid,entry in new.items() if uid not in found}
         if not new: return found
@@ -137,7 +151,7 @@ def fetch(self:Pacs,
     images = self.radiographs(study)
     for number,(series,image) in enumerate(images):
         with _answers(self.url, 'a request for an image'):
-            ds = self.client.retrieve_instance(study, series, image)
+            ds = _within(self.longest, self.client.retrieve_instance, study, series, image)
             if ds.SOPInstanceUID != image: raise ValueError('another image')
         ds.save_as(folder/f'{number}.dcm', enforce_file_format=True)
     return len(images)
@@ -158,7 +172,8 @@ def send(self:Pacs,
     for path in files:
         ds = dcmread(path)
         if ds.SOPInstanceUID in there: continue
-        with _answers(self.url, 'a result'): answer = self.client.store_instances([ds], study)
+        with _answers(self.url, 'a result'):
+            answer = _within(self.longest, self.client.store_instances, [ds], study)
         if ds.SOPInstanceUID not in _stored(answer):
             raise InputError('has not stored a result', self.url, 'see its log')
         sent += 1
@@ -260,10 +275,11 @@ class StudyScorer:
         pacs:Pacs, # Where studies come from and results go
         detector, # `Detector`
         run, # Its run folder
-        folder # For the journal, and for the files of a study while it is worked on
+        folder, # For the journal, and for the files of a study while it is worked on
+        choice:str='' # What tells the images that the detector scores, as those of a view, from another choice
     ): # `InputError` where the folder cannot be written, or another process works in it
         self.pacs,self.detector,self.mark,self.folder = pacs,detector,run_mark(run),writable_folder(folder)
-        self.journal,self.sample = Journal(self.folder/'journal.sqlite', self.mark),Sample()
+        self.journal,self.sample = Journal(self.folder/'journal.sqlite', self.mark + choice),Sample()
         (self.folder/'studies').mkdir(mode=0o700, exist_ok=True)
 
     def place(self, study, part): return self.folder/'studies'/study/part
@@ -283,12 +299,14 @@ def _fetch(self:StudyScorer, study):
 def _score(self:StudyScorer, study):
     "State, and which of its images have no result"
     images = sorted(self.place(study, 'images').iterdir(), key=lambda path: int(path.stem))
-    out = DicomOut(self.detector, self.mark, _emptied(self.place(study, 'objects')))
-    problems = []
+    out = DicomOut(self.detector, self.mark, _emptied(self.place(study, 'objects')), keep_identifiers=True)
+    problems,chosen = [],False
     for scored in out.stream([Case(str(path), study) for path in images], progress=False):
         self.sample.add(scored)
+        chosen = chosen or scored.chosen
         if scored.error is not None: problems.append(scored.error)
     problems += out.failed
+    if not chosen: return 'empty', '; '.join(problems)
     if not out.files: raise InputError(f'no image could be scored, the first: {problems[0]}')
     drift = checked_drift(self.detector, self.sample) if self.detector.calibration is not None else None
     out.finish(withheld=drift is not None and drift.elsewhere)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['page_css', 'viewer_script', 'image_side', 'radiograph_jpeg', 'heatmap_png', 'outline_png', 'PageEntries',
-           'scored_entries', 'judged_entries', 'words_section', 'drift_text', 'scoring_facts', 'facts_list', 'list_row',
-           'list_columns', 'list_table', 'viewer_section', 'entry_of', 'write_page', 'worklist_page']
+           'scored_entries', 'judged_entries', 'drift_text', 'scoring_facts', 'facts_list', 'list_row', 'list_columns',
+           'list_table', 'viewer_section', 'entry_of', 'write_page', 'worklist_page']
 
 # %% ../../nbs/report/06_page.ipynb #3576ecb1
 import datetime, io, json
@@ -19,13 +19,14 @@ from PIL import Image
 
 # %% ../../nbs/report/06_page.ipynb #35c46098
 from .. import __version__
-from ..core import InputError, read_json, written_whole
+from ..core import InputError, written_whole
 from ..data.cases import Cases, label_names
 from ..evaluate.calibrate import Sample
 from ..evaluate.protocol import evaluate
+from ..evaluate.records import read_training
 from ..evaluate.worklist import *
 from .figures import light, overlay
-from .html import data_uri, figure_parts
+from .html import data_uri, figure_parts, figure_terms, list_terms, words_section
 
 # %% ../../nbs/report/06_page.ipynb #98eed82e
 def image_side(
@@ -178,53 +179,10 @@ def judged_entries(
     if not known.all(): _list_unknown(watched, list(cases[~known]), strict)
     return _sorted_entries(watched, result)
 
-# %% ../../nbs/report/06_page.ipynb #b31e0d31
-_terms = {
-    'Score': 'How anomalous the image is; higher is more anomalous. Only its order means something.',
-    'Quantile': 'The share of normal images, set aside for calibration, that score no higher; the image itself counts '
-        'as one of them, so it stays below 100 %.',
-    'Flag': 'The score lies above the threshold.',
-    'Threshold': 'Chosen so that no more than the target share of normal images (false positives) lies above it.',
-    'Reason': 'What stands out most, where the heatmap is highest, and how many normal images score as high.',
-    'Spreads above normal': 'How far a part of the score lies above its median in normal images, in their spread.',
-    'Heatmap': 'Coloured where it is above 99 % of the pixels of normal images; yellow is highest.',
-    'Window, level': 'The width and the middle of the range of greys that is shown.',
-    'Drift': 'Whether the images look like those that the threshold was set on. Where not, nothing is flagged.'}
-
-# %% ../../nbs/report/06_page.ipynb #6604dab8
-_figure_terms = {
-    'Truth, green outline': 'Label and drawn lesion, as the labels say; the detector has not seen them.',
-    'AUROC': 'How often an abnormal image scores higher than a normal one: 0.5 is chance, 1 is perfect. '
-        'In brackets its 95 % interval, which takes the images of one patient together.',
-    'Confounder': 'A quantity that needs no detector, as brightness; "alone" is its AUROC in the better direction.',
-    'Within': 'Only images of the same group, as the same view, are compared with each other.',
-    'Matched': 'The AUROC on pairs of a normal and an abnormal image that are alike in the confounders.',
-    'Pointing game': 'How often the highest point of the heatmap lies in a drawn lesion.',
-    'Best fixed point': 'How often one spot, the same on every image, would: learned from the other patients.',
-    'Box-matched': 'How often the heatmap is higher in a drawn box than at the same place of a normal image.',
-    'S/image': 'Seconds that the median image took.'}
-
-# %% ../../nbs/report/06_page.ipynb #d64ce2cf
-_calibrated_terms = 'Quantile', 'Flag', 'Threshold', 'Reason', 'Spreads above normal', 'Heatmap', 'Drift'
-
-# %% ../../nbs/report/06_page.ipynb #755441bc
-def words_section(
-    detector, # `Detector`, whose calibration says which words are used
-    more:dict={} # Further word -> its meaning
-): # HTML element
-    "The words of a page, a line each"
-    terms = _terms | more
-    if detector.calibration is None:
-        terms = {term: text for term,text in terms.items() if term not in _calibrated_terms}
-        terms['Heatmap'] = 'Each is scaled by itself, from its lowest to its highest value; yellow is highest.'
-    lines = [part for term,text in terms.items() for part in (Dt(term), Dd(text))]
-    return Section(H2('What the words mean'), Dl(*lines, cls='words'), id='words')
-
 # %% ../../nbs/report/06_page.ipynb #c66d4a94
 def _recipe_text(run):
     "The recipe of a run and what of it was changed; '' where the run has not written it down"
-    file = Path(run)/'training.json'
-    settings = read_json(file).get('settings', {}) if file.is_file() else {}
+    settings = read_training(run).get('settings', {})
     about = ('method', 'recipe', 'layout', 'seed', 'valid', 'test', 'false_positive_rate', 'device', 'split')
     changed = ', '.join(f'{name} {value}' for name,value in settings.items() if name not in about)
     return f"{settings.get('recipe', '')}{f' ({changed})' if changed else ''}"
@@ -288,7 +246,7 @@ def _card(run):
     "The model card of a run, folded away; nothing where there is none"
     file = None if run is None else Path(run)/'CARD.md'
     if file is None or not file.is_file(): return []
-    text = Pre(file.read_text(encoding='utf-8'))
+    text = Pre(file.read_text(encoding='utf-8', errors='replace'))
     return [Section(H2('Model card'), Details(Summary('The card of the run'), text), id='card')]
 
 # %% ../../nbs/report/06_page.ipynb #58244929
@@ -403,7 +361,13 @@ function draw() {
 # %% ../../nbs/report/06_page.ipynb #8e98e158
 viewer_script += '''
 function reset() { $('window').value = 100; $('level').value = 50; zoom = 1; x = y = 0; draw() }
-function zoomBy(factor) { zoom = Math.min(12, Math.max(1, zoom * factor)); if (zoom == 1) x = y = 0; draw() }
+function zoomBy(factor, [dx, dy] = [0, 0]) {
+  const before = zoom
+  zoom = Math.min(12, Math.max(1, zoom * factor))
+  x = dx - (dx - x) * zoom / before; y = dy - (dy - y) * zoom / before
+  if (zoom == 1) x = y = 0
+  draw()
+}
 function put(id, source) { if (source) $(id).src = source; else $(id).removeAttribute('src'); $(id).hidden = !source }
 '''
 
@@ -464,11 +428,24 @@ document.addEventListener('keydown', e => {
 # %% ../../nbs/report/06_page.ipynb #c9b5a5cb
 viewer_script += '''
 const fingers = new Map()
+let several = false
 stage.addEventListener('pointerdown', e => {
   fingers.set(e.pointerId, [e.clientX, e.clientY]); stage.setPointerCapture(e.pointerId)
+  several ||= fingers.size > 1
 })
-for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, e => fingers.delete(e.pointerId))
+for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, e => {
+  fingers.delete(e.pointerId); several &&= fingers.size > 0
+})
+'''
+
+# %% ../../nbs/report/06_page.ipynb #ca05f3e3
+viewer_script += '''
 const apart = () => { const [a, b] = [...fingers.values()]; return Math.hypot(a[0] - b[0], a[1] - b[1]) }
+const between = () => { const [a, b] = [...fingers.values()]; return fromMiddle((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) }
+function fromMiddle(left, top) {
+  const o = stage.getBoundingClientRect()
+  return [left - o.x - o.width / 2, top - o.y - o.height / 2]
+}
 const shift = (id, by) => { $(id).value = +$(id).value + by }
 '''
 
@@ -478,7 +455,8 @@ stage.addEventListener('pointermove', e => {
   const last = fingers.get(e.pointerId); if (!last) return
   const dx = e.clientX - last[0], dy = e.clientY - last[1], before = fingers.size == 2 && apart()
   fingers.set(e.pointerId, [e.clientX, e.clientY])
-  if (before) { x += dx / 2; y += dy / 2; zoomBy(apart() / before) }
+  if (before) { x += dx / 2; y += dy / 2; zoomBy(apart() / before, between()) }
+  else if (several) return
   else if (e.shiftKey) { x += dx; y += dy; draw() }
   else { shift('window', dx / 3); shift('level', dy / 4); draw() }
 })
@@ -486,7 +464,9 @@ stage.addEventListener('pointermove', e => {
 
 # %% ../../nbs/report/06_page.ipynb #d11563c9
 viewer_script += '''
-stage.addEventListener('wheel', e => { zoomBy(e.deltaY < 0 ? 1.15 : 0.87); e.preventDefault() }, {passive: false})
+stage.addEventListener('wheel', e => {
+  zoomBy(e.deltaY < 0 ? 1.15 : 0.87, fromMiddle(e.clientX, e.clientY)); e.preventDefault()
+}, {passive: false})
 stage.addEventListener('dragstart', e => e.preventDefault())
 '''
 
@@ -636,7 +616,7 @@ def _controls(layers):
     return Div(*buttons, opacity, *greys, boxes, Small(id='greys'), cls='controls')
 
 _help = ('Keys: j, k or arrows next and previous, + and - zoom, h heatmap, b outline, 0 reset. '
-    'Drag: window and level; with Shift, or two fingers, move.')
+    'Drag: window and level; with Shift: move. Two fingers: zoom and move.')
 
 # %% ../../nbs/report/06_page.ipynb #a0ab079f
 def viewer_section(
@@ -704,9 +684,9 @@ def write_page(
     head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width,initial-scale=1'),
         Meta(http_equiv='Content-Security-Policy', content=_policy), Title(title), Style(page_css))
     figures,card,viewer = _figures(page),_card(run),_viewer(page)
-    more = _figure_terms if page.result is not None else {}
+    terms = list_terms | (figure_terms if page.result is not None else {})
     view = Div(viewer, _list(page), cls='view bare' if viewer.hidden else 'view')
-    words = words_section(page.detector, more)
+    words = words_section(page.detector, terms)
     start,end = (H1(title), _about(page, run), _links(figures, card)),(words, *card, P(_notice))
     data = Script(Safe(_as_json(page)), type='application/json', id='entries')
     scripts = data,Script(Safe(viewer_script + _list_script))

@@ -18,6 +18,7 @@ from ..core import InputError, written_whole
 from ..data.cases import Case
 from ..data.radiograph import find_images
 from ..evaluate.worklist import row_text
+from .html import list_terms, words_section
 from .page import *
 from .review_scoring import *
 from .reviews import *
@@ -168,7 +169,7 @@ def _page_html(scoring, run, limit):
     "The page, without its rows"
     viewer = viewer_section(['image','heatmap'], [_nearest_part()], [_review_part()], _keys)
     view = Div(viewer, _list_part(_columns(scoring.detector)), cls='view')
-    words = words_section(scoring.detector, _review_terms)
+    words = words_section(scoring.detector, list_terms | _review_terms)
     head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width,initial-scale=1'),
         Title('Review'), Link(rel='icon', href='data:,'), Link(rel='stylesheet', href='review.css'),
         Script(src='review.js', defer=True))
@@ -604,7 +605,7 @@ def _said(data):
     return verdict, comment[:4000]
 
 # %% ../../nbs/report/10_review_app.ipynb #9dcdebd2
-def _posts(scoring):
+def _posts(scoring, keep_identifiers):
     "Address -> function of number, question and body: what changes something"
     columns = list_columns(scoring.detector)
     def review(number, asked, data):
@@ -615,17 +616,18 @@ def _posts(scoring):
         if not data: raise InputError('is empty', do='drop an image')
         path = _write_dropped(scoring, asked.get('name', ''), data)
         return _entry(scoring.reviews.get(scoring.drop(path).result(600), scoring.flags), columns)
-    def dicom(number, asked, data): return _write_dicom(scoring)
+    def dicom(number, asked, data): return _write_dicom(scoring, keep_identifiers)
     return {'/review/{number:int}': review, '/drop': drop, '/dicom': dicom}
 
 # %% ../../nbs/report/10_review_app.ipynb #c13356dc
-def _write_dicom(scoring):
+def _write_dicom(scoring, keep_identifiers):
     "Write all images that have a score as DICOM, beside the reviews; what was done, in words"
     from swssl_nb.report.dicom_out import DicomOut
     rows = [row for row in scoring.reviews.every(Question(flags=scoring.flags)) if row['score'] is not None]
     paths = [path for row in rows if (path := scoring.file_of(row['name']))]
+    folder = scoring.dropped.parent/('dicom_with_identifiers' if keep_identifiers else 'dicom')
     def write():
-        out = DicomOut(scoring.detector, scoring.mark, scoring.dropped.parent/'dicom')
+        out = DicomOut(scoring.detector, scoring.mark, folder, keep_identifiers)
         for scored in out.stream(paths, progress=False): pass # each leaves its objects behind
         return out.finish(withheld=not scoring.flags)
     return scoring.call(write).result()
@@ -652,7 +654,8 @@ def review_app(
     port:int, # Of the address
     run=None, # Run folder, whose name and recipe the page shows
     normals=None, # Folder of the images that were learned from
-    limit:int=64_000_000 # Bytes of an image that is dropped
+    limit:int=64_000_000, # Bytes of an image that is dropped
+    keep_identifiers:bool=False # Patient and dates go into DICOM objects
 ): # ASGI app; `InputError` where FastHTML is not installed
     "The page"
     try: from fasthtml.core import FastHTML
@@ -663,7 +666,7 @@ def review_app(
     app.user_middleware.clear()
     found = _page_routes(scoring, run, limit) | _image_routes(scoring, NearestNormals(scoring, normals))
     for address,function in found.items(): app.route(address, methods=['get'])(_answering(function))
-    for address,function in _posts(scoring).items():
+    for address,function in _posts(scoring, keep_identifiers).items():
         app.router.routes.append(Route(address, _posting(function), methods=['POST']))
     return Guard(app, token, port, limit)
 
@@ -674,16 +677,19 @@ def serve_review(
     port:int=0, # Any free one by default
     normals=None, # Folder of the images that were learned from
     limit:int=64_000_000, # Bytes of an image that is dropped
-    ready=print # Function of the address, called when the page can be asked
+    ready=print, # Function of the address, called when the page can be asked
+    keep_identifiers:bool=False # Patient and dates go into DICOM objects
 ): # `InputError` where the port is taken, or FastHTML is not installed
     "Score, and serve the page on this machine until it is interrupted"
     token,sock = secrets.token_urlsafe(24),_bound(port)
-    app = review_app(scoring, token, sock.getsockname()[1], run, normals, limit)
+    app = review_app(scoring, token, sock.getsockname()[1], run, normals, limit, keep_identifiers)
     import uvicorn
     quiet = dict(log_level='warning', access_log=False, server_header=False, timeout_graceful_shutdown=2)
     scoring.start()
     ready(f'http://127.0.0.1:{sock.getsockname()[1]}/{token}/')
-    try: uvicorn.Server(uvicorn.Config(app, lifespan='off', **quiet)).run(sockets=[sock])
+    try:
+        uvicorn.Server(uvicorn.Config(app, lifespan='off', **quiet)).run(sockets=[sock])
+        raise KeyboardInterrupt # which uvicorn swallows where its task ends before Ctrl+C reaches it
     finally: scoring.stop()
 
 # %% ../../nbs/report/10_review_app.ipynb #bc908a09

@@ -58,16 +58,20 @@ class Scoring(threading.Thread):
         folder, # Folder of images, with its subfolders
         dropped, # Folder of the images that are dropped
         mark:str='', # What tells the run from others
-        learned=None # Rows of the images that were learned from, as `learned_file` takes them, in their order
+        learned=None, # Rows of the images that were learned from, as `learned_file` takes them, in their order
+        choice:str='' # What tells the images that the detector scores, as those of a view, from another choice
     ): # `InputError` where there is no image
         super().__init__(daemon=True)
-        self.detector,self.reviews,self.mark,self.learned = detector,reviews,mark,learned
+        self.detector,self.reviews,self.mark,self.learned,self.choice = detector,reviews,mark,learned,choice
         self.folder,self.dropped = Path(folder),Path(dropped)
         self.jobs,self.waiting = queue.Queue(),{}
         self.drift,self.problem,self.version = None,None,0
         self.new = self._find()
 
 # %% ../../nbs/report/09a_review_scoring.ipynb #873c1cd5
+@patch
+def _stamp(self:Scoring, path): return image_stamp(path, self.mark + self.choice)
+
 @patch
 def _find(self:Scoring):
     "Fill `files`; the names of the images that have to be scored"
@@ -78,7 +82,7 @@ def _find(self:Scoring):
         self.files |= {f'dropped: {path_text(path.name)}': path for path in whole}
     stamps = self.reviews.stamps()
     self.reviews.forget(set(stamps) - set(self.files))
-    new = [name for name,path in self.files.items() if stamps.get(name) != image_stamp(path, self.mark)]
+    new = [name for name,path in self.files.items() if stamps.get(name) != self._stamp(path)]
     self.done = len(self.files) - len(new)
     return new
 
@@ -106,7 +110,7 @@ def _keep(self:Scoring, scored):
     row = worklist_row(self.detector, scored, normals)
     if row['error']: row['error'] = row['error'].replace(str(path), name)
     ratio,heatmap = _drawing(self.detector, scored)
-    id = self.reviews.put(name, path, image_stamp(path, self.mark), row, ratio, heatmap, scored.features)
+    id = self.reviews.put(name, path, self._stamp(path), row, ratio, heatmap, scored.features)
     self.done += 1
     self.version += 1
     if name in self.waiting: self.waiting.pop(name).set_result(id)
