@@ -7,7 +7,7 @@ __all__ = ['Rank', 'this_rank', 'is_restart', 'quiet', 'use_own_device', 'group_
            'FollowedCheckpoint']
 
 # %% ../../nbs/deploy/01_distributed.ipynb #690a2a43
-import contextlib, os, signal, sys
+import contextlib, os, signal, sys, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -91,12 +91,25 @@ def _say_who_is_gone(store, rank):
     left = [number for number in range(rank.of) if number not in gone]
     if left and rank.number != left[0]: raise SystemExit(1)
     if not gone: raise InputError('all ranks were stopped', do='start them again to go on')
-    names = ', '.join(map(str, gone))
-    who = f'rank {names} is' if len(gone) == 1 else f'ranks {names} are'
-    raise InputError(f'{who} gone, of {rank.of}: all ranks are stopped',
+    raise InputError(f'{_who_is(gone)} gone, of {rank.of}: all ranks are stopped',
         do='start them again to go on, or let torchrun do it (--max-restarts)')
 
+def _who_is(numbers):
+    "Ranks as the subject of a sentence"
+    names = ', '.join(map(str, numbers))
+    return f'rank {names} is' if len(numbers) == 1 else f'ranks {names} are'
+
 # %% ../../nbs/deploy/01_distributed.ipynb #8de97fe0
+def _meet(rank, minutes, backend):
+    "Make the group, and the store that its ranks met in"
+    import torch.distributed as dist
+    store,_,_ = next(dist.rendezvous('env://', timeout=timedelta(minutes=5)))
+    wait = timedelta(days=365) if minutes is None else timedelta(minutes=minutes)
+    dist.init_process_group(backend, store=dist.PrefixStore('group', store), rank=rank.number,
+        world_size=rank.of, timeout=wait)
+    return store
+
+# %% ../../nbs/deploy/01_distributed.ipynb #0e51bd31
 @contextmanager
 def joined(
     rank:Rank, # This process
@@ -104,11 +117,8 @@ def joined(
     backend:str='gloo' # The engine of the collectives, as torch names it
 ):
     "Work as one of a group; `InputError` names who of it has died"
-    import torch, torch.distributed as dist
-    store,_,_ = next(dist.rendezvous('env://', timeout=timedelta(minutes=5)))
-    wait = timedelta(days=365) if minutes is None else timedelta(minutes=minutes)
-    dist.init_process_group(backend, store=dist.PrefixStore('group', store), rank=rank.number,
-        world_size=rank.of, timeout=wait)
+    import torch.distributed as dist
+    store = _meet(rank, minutes, backend)
     before = signal.signal(signal.SIGTERM, _terminated)
     try: yield
     except BaseException as error:
@@ -130,11 +140,16 @@ def part_of(
     return slice(start, start + least + (rank.number < more))
 
 # %% ../../nbs/deploy/01_distributed.ipynb #fc674251
+def _sizes(n, of):
+    "How many of `n` rows each rank computes"
+    return [len(range(n)[part_of(n, Rank(number, of))]) for number in range(of)]
+
+# %% ../../nbs/deploy/01_distributed.ipynb #514af970
 def _gathered(part, n, rank):
     "The rows of all ranks, with gradients; `n` rows of the batch, of which each may give several; None stays None"
     import torch, torch.distributed.nn.functional as collective
     if part is None: return None
-    sizes = [len(range(n)[part_of(n, Rank(number, rank.of))]) for number in range(rank.of)]
+    sizes = _sizes(n, rank.of)
     each = len(part)//sizes[rank.number]
     filled = torch.cat([part, part.new_zeros((max(sizes)*each - len(part), *part.shape[1:]))])
     parts = collective.all_gather(filled.contiguous())
@@ -151,13 +166,14 @@ def _moments(x):
     return mean, variance, count
 
 # %% ../../nbs/deploy/01_distributed.ipynb #e3b9ebef
+def _move(running, now, momentum): running.lerp_(now.detach(), momentum)
+
 def _norm_of_all(x, running_mean, running_var, weight, bias, momentum, eps):
     "`batch_norm` of torch in training, of rows that are a part of a batch"
     kind,x = x.dtype,x.float() if x.dtype.itemsize < 4 else x
     mean,variance,count = _moments(x)
-    if running_mean is not None:
-        running_mean.lerp_(mean.detach(), momentum)
-        running_var.lerp_((variance*count/(count - 1)).detach(), momentum)
+    if running_mean is not None: _move(running_mean, mean, momentum)
+    if running_var is not None: _move(running_var, variance*count/(count - 1), momentum)
     shape = 1, -1, *(1,)*(x.ndim - 2)
     x = (x - mean.view(shape))/(variance + eps).sqrt().view(shape)
     if weight is not None: x = x*weight.view(shape) + bias.view(shape)
@@ -187,16 +203,21 @@ def _distributed_trainer():
     return DistributedTrainer
 
 # %% ../../nbs/deploy/01_distributed.ipynb #f8991dbd
+def _how_wrapped():
+    "How `accelerate` wraps a model whose batch statistics are our own"
+    from accelerate.utils import DistributedDataParallelKwargs
+    from swssl_nb.core import choose_device
+    how = DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=True)
+    return dict(sync_bn=False, cpu=choose_device().type == 'cpu', kwargs_handlers=[how])
+
+# %% ../../nbs/deploy/01_distributed.ipynb #c7584128
 def divide_batches(
     rank:Rank # This process, `joined`
 ): # Callback for `fit`; `InputError` without accelerate
     "The callback that divides every batch of a training between the ranks"
     trainer = _distributed_trainer()
-    from accelerate.utils import DistributedDataParallelKwargs
-    from swssl_nb.core import choose_device
-    how = DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=True)
     class DividedBatches(_DividedBatches, trainer): pass
-    callback = DividedBatches(sync_bn=False, cpu=choose_device().type == 'cpu', kwargs_handlers=[how])
+    callback = DividedBatches(**_how_wrapped())
     callback.rank = rank
     return callback
 
@@ -219,6 +240,7 @@ class _DividedBatches:
 def _call(self:_DividedBatches, *xb):
     with _norms_of_all(): return self.wrapped(*xb)
 
+# %% ../../nbs/deploy/01_distributed.ipynb #fbaf2f42
 @patch
 def before_batch(self:_DividedBatches):
     self.rows = len(self.learn.xb[0])
@@ -228,6 +250,7 @@ def before_batch(self:_DividedBatches):
     self.whole,part = self.learn.xb,part_of(self.rows, self.rank)
     self.learn.xb = tuple(x[part] for x in self.whole)
 
+# %% ../../nbs/deploy/01_distributed.ipynb #eb8301ff
 @patch
 def after_pred(self:_DividedBatches):
     if self.training: self.learn.model = self.wrapped.module
@@ -238,15 +261,22 @@ def after_pred(self:_DividedBatches):
     self.learn.pred = gathered[0] if single else tuple(gathered)
 
 # %% ../../nbs/deploy/01_distributed.ipynb #b75a865d
-@patch
-def after_epoch(self:_DividedBatches):
-    import torch, torch.distributed as dist
-    if self.learn.loss is None or not self.learn.recorder.losses: return
-    here = torch.stack([self.learn.recorder.losses[-1].double().cpu(), torch.get_rng_state().double().mean()])
-    here = here.to(self.learn.loss.device)
-    least,most = here.clone(),here.clone()
+def _least_and_most(numbers):
+    "The least and the most of each number among the ranks"
+    import torch.distributed as dist
+    least,most = numbers.clone(),numbers.clone()
     dist.all_reduce(least, dist.ReduceOp.MIN)
     dist.all_reduce(most, dist.ReduceOp.MAX)
+    return least, most
+
+# %% ../../nbs/deploy/01_distributed.ipynb #4dc93d38
+@patch
+def after_epoch(self:_DividedBatches):
+    import torch
+    losses = self.learn.recorder.losses
+    if not losses: return
+    chance = zlib.crc32(torch.get_rng_state().numpy().tobytes()) % 2**16 # whole in float32
+    least,most = _least_and_most(torch.tensor([float(losses[-1]), chance], device=self.learn.dls.device))
     if not torch.allclose(least, most, rtol=1e-6, equal_nan=True):
         raise InputError('the ranks have gone apart', do='start all on machines of one kind, with the same images')
 
