@@ -249,6 +249,7 @@ def _log_names(args):
     "The loggers that the user named, also several with commas"
     return [name.strip() for text in args.log or () for name in text.split(',')]
 
+# %% ../../nbs/cli/01_train.ipynb #6a0cf9ac
 def _callbacks(recipe, args, rank):
     "What the training has beside its own: checkpoint, loggers, and on several ranks what divides the batches"
     from swssl_nb.deploy.distributed import divide_batches
@@ -275,6 +276,7 @@ def _write_run(args, recipe, rank=None):
     train_run(args.out, parts, _fit_by(recipe, args, rank), args.false_positive_rate, source,
         _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
 
+# %% ../../nbs/cli/01_train.ipynb #6b8a7b10
 def _asked_parts(args):
     "The (train, valid, test) `Cases` of the arguments, and who made the split"
     cases = read_cases(args.layout, args.data, args.strict)
@@ -287,14 +289,23 @@ def _follow(args, recipe, rank):
     learn_from, calibrate_on = check_parts(_asked_parts(args)[0], args.false_positive_rate)
     recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict, cbs=_callbacks(recipe, args, rank))
 
+# %% ../../nbs/cli/01_train.ipynb #9897ae8d
+def _check_restart(args, rank):
+    "Whether the run may be written; from now on a checkpoint that is there is one of this training"
+    from swssl_nb.deploy.distributed import is_restart
+    from swssl_nb.report.runs import check_run, checkpoint_file
+    work = checkpoint_file(args.out)
+    if is_restart() and work.exists(): args.resume = True
+    if not rank.first: return
+    check_run(args.out, args.overwrite, args.resume)
+    if not args.resume: work.unlink(missing_ok=True)
+
 # %% ../../nbs/cli/01_train.ipynb #7d05e04d
 def _train_ranks(args, recipe, rank):
     "Train as one of several"
-    from swssl_nb.deploy.distributed import group_backend, is_restart, joined, quiet, use_own_device
-    from swssl_nb.report.runs import check_run
-    args.resume = args.resume or is_restart()
+    from swssl_nb.deploy.distributed import group_backend, joined, quiet, use_own_device
+    _check_restart(args, rank)
     if not args.device: use_own_device()
-    if rank.first: check_run(args.out, args.overwrite, args.resume)
     with joined(rank, backend=group_backend()), quiet(not rank.first):
         if rank.first: _write_run(args, recipe, rank)
         else: _follow(args, recipe, rank)

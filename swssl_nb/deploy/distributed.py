@@ -7,10 +7,11 @@ __all__ = ['Rank', 'this_rank', 'is_restart', 'quiet', 'use_own_device', 'group_
            'FollowedCheckpoint']
 
 # %% ../../nbs/deploy/01_distributed.ipynb #690a2a43
-import contextlib, os, signal, sys, zlib
+import contextlib, os, signal, sys, time, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import uuid4
 from fastcore.basics import patch
 from ..core import InputError
 from ..models.resume import Checkpoint
@@ -99,17 +100,45 @@ def _who_is(numbers):
     names = ', '.join(map(str, numbers))
     return f'rank {names} is' if len(numbers) == 1 else f'ranks {names} are'
 
-# %% ../../nbs/deploy/01_distributed.ipynb #8de97fe0
+# %% ../../nbs/deploy/01_distributed.ipynb #fda1f0e7
+def _answer(store, name, waiting):
+    "Tell the ranks that ask the name of the group; the numbers of those that have not got it"
+    for number in waiting:
+        if store.check([f'asks/{number}']): store.set('name/' + store.get(f'asks/{number}').decode(), name)
+    return [number for number in waiting if not store.check([f'has/{name}/{number}'])]
+
+def _ask(store, number, seconds):
+    "The name of the group, from the first rank"
+    key = uuid4().hex
+    store.set(f'asks/{number}', key)
+    try: store.wait([f'name/{key}'], timedelta(seconds=seconds))
+    except RuntimeError: raise InputError('rank 0 is missing', do='start them again') from None
+    name = store.get(f'name/{key}').decode()
+    store.set(f'has/{name}/{number}', b'1')
+    return name
+
+# %% ../../nbs/deploy/01_distributed.ipynb #f88a94b9
+def _name_group(store, rank, seconds=300):
+    "A name that all ranks of this group have, and none of one before it"
+    if not rank.first: return _ask(store, rank.number, seconds)
+    name,waiting,end = uuid4().hex,[*range(1, rank.of)],time.monotonic() + seconds
+    while waiting := _answer(store, name, waiting):
+        if time.monotonic() > end: raise InputError(f'{_who_is(waiting)} missing, of {rank.of}', do='start them again')
+        time.sleep(0.02)
+    return name
+
+# %% ../../nbs/deploy/01_distributed.ipynb #011e3cf0
 def _meet(rank, minutes, backend):
     "Make the group, and the store that its ranks met in"
     import torch.distributed as dist
     store,_,_ = next(dist.rendezvous('env://', timeout=timedelta(minutes=5)))
+    store = dist.PrefixStore(_name_group(store, rank), store)
     wait = timedelta(days=365) if minutes is None else timedelta(minutes=minutes)
     dist.init_process_group(backend, store=dist.PrefixStore('group', store), rank=rank.number,
         world_size=rank.of, timeout=wait)
     return store
 
-# %% ../../nbs/deploy/01_distributed.ipynb #0e51bd31
+# %% ../../nbs/deploy/01_distributed.ipynb #8de97fe0
 @contextmanager
 def joined(
     rank:Rank, # This process
@@ -129,7 +158,7 @@ def joined(
         signal.signal(signal.SIGTERM, before)
         with contextlib.suppress(RuntimeError): dist.destroy_process_group()
 
-# %% ../../nbs/deploy/01_distributed.ipynb #5d3e67b5
+# %% ../../nbs/deploy/01_distributed.ipynb #2d218768
 def part_of(
     n:int, # Rows of a batch
     rank:Rank
@@ -139,12 +168,12 @@ def part_of(
     start = rank.number*least + min(rank.number, more)
     return slice(start, start + least + (rank.number < more))
 
-# %% ../../nbs/deploy/01_distributed.ipynb #fc674251
+# %% ../../nbs/deploy/01_distributed.ipynb #f9d2fa31
 def _sizes(n, of):
     "How many of `n` rows each rank computes"
     return [len(range(n)[part_of(n, Rank(number, of))]) for number in range(of)]
 
-# %% ../../nbs/deploy/01_distributed.ipynb #514af970
+# %% ../../nbs/deploy/01_distributed.ipynb #5d3e67b5
 def _gathered(part, n, rank):
     "The rows of all ranks, with gradients; `n` rows of the batch, of which each may give several; None stays None"
     import torch, torch.distributed.nn.functional as collective
@@ -155,7 +184,7 @@ def _gathered(part, n, rank):
     parts = collective.all_gather(filled.contiguous())
     return torch.cat([one[:size*each] for one,size in zip(parts, sizes)])
 
-# %% ../../nbs/deploy/01_distributed.ipynb #33bfe54b
+# %% ../../nbs/deploy/01_distributed.ipynb #869b015f
 def _moments(x):
     "Mean and variance of each channel over the rows and pixels of all ranks, and how many those are"
     import torch, torch.distributed.nn.functional as collective
@@ -165,7 +194,7 @@ def _moments(x):
     variance = collective.all_reduce((rows - mean[:,None]).square().sum(1))/count
     return mean, variance, count
 
-# %% ../../nbs/deploy/01_distributed.ipynb #e3b9ebef
+# %% ../../nbs/deploy/01_distributed.ipynb #fc674251
 def _move(running, now, momentum): running.lerp_(now.detach(), momentum)
 
 def _norm_of_all(x, running_mean, running_var, weight, bias, momentum, eps):
@@ -179,7 +208,7 @@ def _norm_of_all(x, running_mean, running_var, weight, bias, momentum, eps):
     if weight is not None: x = x*weight.view(shape) + bias.view(shape)
     return x.to(kind)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #9ee111c8
+# %% ../../nbs/deploy/01_distributed.ipynb #514af970
 @contextmanager
 def _norms_of_all():
     "Batch norms take the statistics of all ranks"
@@ -192,7 +221,7 @@ def _norms_of_all():
     try: yield
     finally: F.batch_norm = alone
 
-# %% ../../nbs/deploy/01_distributed.ipynb #96cdef3e
+# %% ../../nbs/deploy/01_distributed.ipynb #33bfe54b
 def _distributed_trainer():
     "fastai's `DistributedTrainer`; `InputError` without the package that it needs"
     try: import accelerate
@@ -202,7 +231,7 @@ def _distributed_trainer():
     from fastai.distributed import DistributedTrainer
     return DistributedTrainer
 
-# %% ../../nbs/deploy/01_distributed.ipynb #f8991dbd
+# %% ../../nbs/deploy/01_distributed.ipynb #e3b9ebef
 def _how_wrapped():
     "How `accelerate` wraps a model whose batch statistics are our own"
     from accelerate.utils import DistributedDataParallelKwargs
@@ -210,7 +239,7 @@ def _how_wrapped():
     how = DistributedDataParallelKwargs(broadcast_buffers=False, find_unused_parameters=True)
     return dict(sync_bn=False, cpu=choose_device().type == 'cpu', kwargs_handlers=[how])
 
-# %% ../../nbs/deploy/01_distributed.ipynb #c7584128
+# %% ../../nbs/deploy/01_distributed.ipynb #9ee111c8
 def divide_batches(
     rank:Rank # This process, `joined`
 ): # Callback for `fit`; `InputError` without accelerate
@@ -221,7 +250,7 @@ def divide_batches(
     callback.rank = rank
     return callback
 
-# %% ../../nbs/deploy/01_distributed.ipynb #7df42747
+# %% ../../nbs/deploy/01_distributed.ipynb #0e0ffa9f
 class _DividedBatches:
     "What `DividedBatches` does otherwise than fastai's trainer"
     dividing = False # from the batch to its predictions
@@ -235,12 +264,12 @@ class _DividedBatches:
         self.learn.model = self.wrapped
         super().after_fit()
 
-# %% ../../nbs/deploy/01_distributed.ipynb #2542dc91
+# %% ../../nbs/deploy/01_distributed.ipynb #96cdef3e
 @patch
 def _call(self:_DividedBatches, *xb):
     with _norms_of_all(): return self.wrapped(*xb)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #fbaf2f42
+# %% ../../nbs/deploy/01_distributed.ipynb #f8991dbd
 @patch
 def before_batch(self:_DividedBatches):
     self.rows = len(self.learn.xb[0])
@@ -250,7 +279,7 @@ def before_batch(self:_DividedBatches):
     self.whole,part = self.learn.xb,part_of(self.rows, self.rank)
     self.learn.xb = tuple(x[part] for x in self.whole)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #eb8301ff
+# %% ../../nbs/deploy/01_distributed.ipynb #c7584128
 @patch
 def after_pred(self:_DividedBatches):
     if self.training: self.learn.model = self.wrapped.module
@@ -260,7 +289,7 @@ def after_pred(self:_DividedBatches):
     gathered = [_gathered(part, self.rows, self.rank) for part in ([pred] if single else pred)]
     self.learn.pred = gathered[0] if single else tuple(gathered)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #b75a865d
+# %% ../../nbs/deploy/01_distributed.ipynb #7df42747
 def _least_and_most(numbers):
     "The least and the most of each number among the ranks"
     import torch.distributed as dist
@@ -269,7 +298,7 @@ def _least_and_most(numbers):
     dist.all_reduce(most, dist.ReduceOp.MAX)
     return least, most
 
-# %% ../../nbs/deploy/01_distributed.ipynb #4dc93d38
+# %% ../../nbs/deploy/01_distributed.ipynb #2542dc91
 @patch
 def after_epoch(self:_DividedBatches):
     import torch
@@ -280,7 +309,7 @@ def after_epoch(self:_DividedBatches):
     if not torch.allclose(least, most, rtol=1e-6, equal_nan=True):
         raise InputError('the ranks have gone apart', do='start all on machines of one kind, with the same images')
 
-# %% ../../nbs/deploy/01_distributed.ipynb #31a4626e
+# %% ../../nbs/deploy/01_distributed.ipynb #eb8301ff
 class FollowedCheckpoint(Checkpoint):
     "Go on from a checkpoint that another rank writes"
     def _write(self): pass
