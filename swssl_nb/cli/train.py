@@ -235,43 +235,80 @@ def _read_parts(args, cases):
     return split_cases(cases, args.seed, args.valid, args.test)
 
 # %% ../../nbs/cli/01_train.ipynb #fe46bd87
-def _checkpoint(recipe, args):
-    "The callback by which SALAD keeps a checkpoint; none for another method"
-    if recipe.method != 'salad': return []
+def _checkpoint(recipe, args, rank):
+    "The callback that keeps a checkpoint, or on another rank than the first one that only goes on from it"
+    from swssl_nb.deploy.distributed import FollowedCheckpoint
     from swssl_nb.models.resume import Checkpoint
     from swssl_nb.report.runs import checkpoint_file
-    return [Checkpoint(checkpoint_file(args.out), resume=args.resume)]
+    kind = Checkpoint if rank is None or rank.first else FollowedCheckpoint
+    every = None if recipe.settings.get('objective', 'lesion') == 'lesion' else 100
+    return [kind(checkpoint_file(args.out), every, resume=args.resume)]
 
 # %% ../../nbs/cli/01_train.ipynb #1c956bb7
 def _log_names(args):
     "The loggers that the user named, also several with commas"
     return [name.strip() for text in args.log or () for name in text.split(',')]
 
-def _callbacks(recipe, args):
-    "What the training has beside its own: checkpoint and loggers"
+# %% ../../nbs/cli/01_train.ipynb #6a0cf9ac
+def _callbacks(recipe, args, rank):
+    "What the training has beside its own: checkpoint, loggers, and on several ranks what divides the batches"
+    from swssl_nb.deploy.distributed import divide_batches
     from swssl_nb.models.learner import loggers
-    names = _log_names(args)
-    return _checkpoint(recipe, args) + (loggers(names, args.out) if names else [])
+    names = _log_names(args) if rank is None or rank.first else []
+    found = _checkpoint(recipe, args, rank) + (loggers(names, args.out) if names else [])
+    return found if rank is None else [*found, divide_batches(rank)]
 
 # %% ../../nbs/cli/01_train.ipynb #77266808
-def _fit_by(recipe, args):
+def _fit_by(recipe, args, rank=None):
     "Function for `train_run`: from normal images to learn from and to calibrate on to a learner and a detector"
     def fit(learn_from, calibrate_on):
         learn = recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict,
-            cbs=_callbacks(recipe, args))
+            cbs=_callbacks(recipe, args, rank))
         return learn, learn.detector(**recipe.detector)
     return fit
 
 # %% ../../nbs/cli/01_train.ipynb #dd73e974
-def _write_run(args, recipe):
+def _write_run(args, recipe, rank=None):
     "Read the images, train by the recipe and write the run folder"
     from swssl_nb.report.runs import train_run
-    cases = read_cases(args.layout, args.data, args.strict)
-    parts = _read_parts(args, cases_of_views(cases, args.view))
-    split = _split_name(args, cases)
+    parts,split = _asked_parts(args)
     source = dict(layout=args.layout, data=str(args.data), seed=args.seed, split=split)
-    train_run(args.out, parts, _fit_by(recipe, args), args.false_positive_rate, source,
+    train_run(args.out, parts, _fit_by(recipe, args, rank), args.false_positive_rate, source,
         _card_settings(args, recipe, split), args.overwrite, args.resume, args.strict)
+
+# %% ../../nbs/cli/01_train.ipynb #6b8a7b10
+def _asked_parts(args):
+    "The (train, valid, test) `Cases` of the arguments, and who made the split"
+    cases = read_cases(args.layout, args.data, args.strict)
+    return _read_parts(args, cases_of_views(cases, args.view)), _split_name(args, cases)
+
+# %% ../../nbs/cli/01_train.ipynb #61a6c97e
+def _follow(args, recipe, rank):
+    "Train with the first rank, and keep nothing"
+    from swssl_nb.report.runs import check_parts
+    learn_from, calibrate_on = check_parts(_asked_parts(args)[0], args.false_positive_rate)
+    recipe.train(learn_from, calibrate_on, seed=args.seed, strict=args.strict, cbs=_callbacks(recipe, args, rank))
+
+# %% ../../nbs/cli/01_train.ipynb #9897ae8d
+def _check_restart(args, rank):
+    "Whether the run may be written; from now on a checkpoint that is there is one of this training"
+    from swssl_nb.deploy.distributed import is_restart
+    from swssl_nb.report.runs import check_run, checkpoint_file
+    work = checkpoint_file(args.out)
+    if is_restart() and work.exists(): args.resume = True
+    if not rank.first: return
+    check_run(args.out, args.overwrite, args.resume)
+    if not args.resume: work.unlink(missing_ok=True)
+
+# %% ../../nbs/cli/01_train.ipynb #7d05e04d
+def _train_ranks(args, recipe, rank):
+    "Train as one of several"
+    from swssl_nb.deploy.distributed import group_backend, joined, quiet, use_own_device
+    _check_restart(args, rank)
+    if not args.device: use_own_device()
+    with joined(rank, backend=group_backend()), quiet(not rank.first):
+        if rank.first: _write_run(args, recipe, rank)
+        else: _follow(args, recipe, rank)
 
 # %% ../../nbs/cli/01_train.ipynb #9ee8b029
 def _check_log(args):
@@ -284,10 +321,11 @@ def _check_log(args):
 def train(args):
     "Learn from the normal images of a data set"
     recipe = training_recipe(args)
-    if args.resume and recipe.method != 'salad': raise InputError('only SALAD is resumed', do='leave --resume out')
+    from swssl_nb.deploy.distributed import this_rank
     from swssl_nb.report.runs import check_run
-    check_run(args.out, args.overwrite, args.resume)
     _check_log(args)
+    if rank := this_rank(): return _train_ranks(args, recipe, rank)
+    check_run(args.out, args.overwrite, args.resume)
     _write_run(args, recipe)
 
 # %% ../../nbs/cli/01_train.ipynb #143b706b
@@ -308,7 +346,7 @@ def _add_out(p):
     out.add_argument('--out', required=True, metavar='RUN', help='folder to write')
     out.add_argument('--overwrite', action='store_true', help='a run that is there already may be lost')
     out.add_argument('--resume', action='store_true',
-        help='salad: go on from the checkpoint in RUN, where a stopped training left one')
+        help='go on from the checkpoint in RUN, where a stopped training left one')
     out.add_argument('--log', action='append', metavar='NAME',
         help='write the losses of the epochs: csv, tensorboard or wandb, several with commas')
     out.add_argument('--false-positive-rate', type=float, default=0.1, metavar='SHARE',

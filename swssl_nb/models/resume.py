@@ -121,6 +121,7 @@ def before_epoch(self:Checkpoint):
     if self.start is None or self.epoch >= self.start['epoch']: return
     self.recorder.before_epoch()
     self.recorder.log += self.start['recorder']['values'][self.epoch]
+    if hasattr(self.learn, 'progress'): self.learn.progress.before_epoch()
     raise CancelEpochException()
 
 @patch
