@@ -24,7 +24,7 @@ def _fastest(detector, cases):
     "The detector in the fastest precision that does no harm; what was tried is printed"
     from swssl_nb.evaluate.precision import fastest_precision, precision_text
     found,trials = fastest_precision(detector, cases)
-    print(precision_text(trials) if trials else f'{detector.scores_on}: this machine has nothing else for this detector')
+    print(precision_text(trials) if trials else f'{detector.scores_on}: there is nothing else for this detector here')
     return found
 
 # %% ../../nbs/cli/05a_calibrate.ipynb #0e871217
@@ -32,7 +32,7 @@ def _in_fp32(detector, cases):
     "The detector in 32-bit floats"
     return detector if detector.scores_on.endswith('fp32') else detector.in_precision('fp32')
 
-_preparations = dict(keep=None, auto=_fastest, fp32=_in_fp32)
+_precisions = dict(keep=None, auto=_fastest, fp32=_in_fp32)
 
 # %% ../../nbs/cli/05a_calibrate.ipynb #52b8de72
 def calibrate(args):
@@ -42,7 +42,7 @@ def calibrate(args):
     check_run(out, args.overwrite)
     cases = cases_of_views(read_cases(args.layout, args.data, args.strict), args.view)
     before, detector = calibrate_run(args.run, cases, out, args.false_positive_rate, args.overwrite, args.device,
-        args.strict, _preparations[args.precision])
+        args.strict, _precisions[args.precision])
     for path,why in cases.skipped: print(f'skipped: {path}: {why}', file=sys.stderr)
     tell_images(detector.calibration)
     print(f'{out}: {_summary(before, detector.calibration)}')
@@ -60,8 +60,8 @@ def add_calibrate(
     add_view(p)
     p.add_argument('--false-positive-rate', type=float, metavar='SHARE',
         help='of normal images that may be flagged (that of the run)')
-    p.add_argument('--precision', choices=list(_preparations), default='keep',
-        help='of the encoder: auto tries what this machine has and takes the fastest that leaves the scores as they are')
+    p.add_argument('--precision', choices=list(_precisions), default='keep',
+        help='of the encoder: auto tries what this machine has and takes the fastest that keeps the scores')
     p.add_argument('--out', metavar='RUN2', help='run folder to write (RUN itself, with --overwrite)')
     p.add_argument('--overwrite', action='store_true', help='a run that is there already may be lost')
     add_running(p)

@@ -56,12 +56,13 @@ def precisions_of(
     device = detector.device.type
     if has_bf16(device): names.append('bf16')
     packages = find_spec('openvino') and find_spec('nncf')
-    if device=='cpu' and packages and torch.cpu._is_vnni_supported() and detector.features=='dense': names.append('int8')
+    quantises = packages and torch.cpu._is_vnni_supported() and detector.features=='dense'
+    if device=='cpu' and quantises: names.append('int8')
     return names
 
 # %% ../../nbs/evaluate/18_precision.ipynb #670786c8
 def _working_images(detector, cases, most):
-    "float32 1 x H x W of images spread over the cases, one after another; those that cannot be read are left out"
+    "Yield images spread over the cases, float32 1 x H x W; those that cannot be read are skipped"
     some = np.unique(np.linspace(0, len(cases)-1, min(most, len(cases))).round().astype(int))
     for i in some:
         try: yield detector.preprocess(cases[int(i)].radiograph())

@@ -148,8 +148,9 @@ def _learner(objective, dls, model, images, kwargs):
 class SwsslDetector(Detector):
     "A frozen encoder and scorers of its windows"
     method = 'swssl'
-    form = {'precision?': str} | dict(encoder=dict(name=str, stages=[int], mean=(float, [float]), std=(float, [float])),
-        grid=dict, features=str, pool=dict(name=str), scorers=[{'name': str, 'weight?': float, 'k?': int, 'search_radius?': int}])
+    form = {'precision?': str} | dict(grid=dict, features=str, pool=dict(name=str),
+        encoder=dict(name=str, stages=[int], mean=(float, [float]), std=(float, [float])),
+        scorers=[{'name': str, 'weight?': float, 'k?': int, 'search_radius?': int}])
     def __init__(self,
         preprocess:Preprocess, # Image to working size
         encoder:Encoder, # The encoder

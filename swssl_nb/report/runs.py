@@ -209,7 +209,7 @@ def calibrate_run(
     overwrite:bool=False, # The run that is in the folder may be lost
     device=None, # Where to compute, see `choose_device`
     strict:bool=False, # Stop at the first image that cannot be scored
-    prepare=None # Function of the detector and the images to the detector to calibrate, as `fastest_precision`'s
+    change=None # Function of the detector and the images to the detector to calibrate, as `fastest_precision`'s
 )->tuple: # The `Calibration` before (or None), and the `Detector`; `InputError` where no image may be used
     "Set the threshold of a run on normal images that it has not seen"
     import swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
@@ -217,7 +217,7 @@ def calibrate_run(
         detector, record = Detector.load(run, device=device), read_record(run)
         chosen, before = calibration_cases(cases, record), detector.calibration
         if (rate := false_positive_rate) is None: rate = before.false_positive_rate if before else 0.1
-        if prepare is not None: detector = prepare(detector, chosen)
+        if change is not None: detector = change(detector, chosen)
         detector.calibrate(chosen, rate, strict)
         _save_calibrated(folder, detector, _with_calibration(record, chosen), _facts_of(run, rate, chosen), overwrite)
     return before, detector
