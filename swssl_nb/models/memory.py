@@ -363,10 +363,9 @@ def apart(self:ImageMemory,
     "One less the mean cosine to the `k` nearest images"
     cosine = dots/(length[:,None]*self.lengths).clamp(min=1e-12)
     cosine = torch.where(self.lengths > 0, cosine, -torch.inf) # a blank image is nobody's neighbour
-    k = min(self.k, self.there)
-    if leave is None: return 1 - cosine.topk(k, 1).values.mean(1)
-    best = cosine.masked_fill(_same_patient(self.memory, leave), -torch.inf).topk(k, 1).values
-    left = best.isfinite() # fewer than `k` where one patient has nearly all images
+    if leave is not None: cosine = cosine.masked_fill(_same_patient(self.memory, leave), -torch.inf)
+    best = cosine.topk(min(self.k, self.there), 1).values
+    left = best.isfinite() # fewer than `k` where one patient has nearly all images, or few were searched
     return 1 - torch.where(left, best, 0).sum(1)/left.sum(1)
 
 # %% ../../nbs/models/04_memory.ipynb #7e89dcfd
