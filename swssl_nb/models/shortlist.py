@@ -7,7 +7,7 @@ __all__ = ['parts_of_grid', 'in_whole_numbers', 'ShortlistMemory']
 
 # %% ../../nbs/models/04a_shortlist.ipynb #4e88fc5c
 import copy
-import torch
+import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from ..core import InputError
 from .memory import WindowMemory, _blocks, _products, _same_patient
@@ -108,14 +108,14 @@ def apart(self:ShortlistMemory,
     valid_mask:torch.Tensor # bool 1 x P, windows that count
 )->torch.Tensor: # float parts x N, less the square of the image's own overview
     "Squared distance to the overview of each normal image, part by part"
-    x = (q - self.mean).transpose(0,1)
-    overview = _means(*_added(x, valid_mask.T, self.part, len(self.overviews))) # parts x 1 x d
-    return self._overview_squares - 2*torch.bmm(self.overviews, overview.transpose(1,2))[...,0]
+    counted = F.one_hot(self.part).T*valid_mask.float() # parts x P
+    overview = counted @ (q - self.mean)[0]/counted.sum(1, keepdim=True).clamp(min=1) # parts x d
+    return self._overview_squares - 2*torch.bmm(self.overviews, overview[...,None])[...,0]
 
 # %% ../../nbs/models/04a_shortlist.ipynb #8bf5e7b7
 def _nearest_of(apart, n):
-    "Numbers of the n nearest of the last axis, rising"
-    return apart.topk(n, largest=False, sorted=False).indices.sort().values
+    "Numbers of the n nearest of the last axis"
+    return apart.topk(n, largest=False).indices
 
 # %% ../../nbs/models/04a_shortlist.ipynb #0987a525
 def _bank_of(memory, images):
@@ -133,7 +133,7 @@ def _whole_products(memory, images, others):
     "Products of `others`, 1 x P x d, with some images; -inf for the rest, 1 x N"
     some = _bank_of(memory, images.expand(memory.m.shape[1], -1))
     every = others.new_full((1, len(memory)), -torch.inf)
-    return every.index_copy(1, images, _products(some, others))
+    return every.scatter(1, images[None], _products(some, others))
 
 # %% ../../nbs/models/04a_shortlist.ipynb #b8f354a5
 def _search_one(memory, q, leave, others, valid_mask):
@@ -146,7 +146,7 @@ def _search_one(memory, q, leave, others, valid_mask):
     images = _nearest_of(apart, memory.shortlist) # parts x M
     distance,_ = WindowMemory.search(_bank_of(memory, images[memory.part]), q)
     missing = distance.isinf() & valid_mask & memory.anywhere
-    if missing.any(): distance = torch.where(missing, WindowMemory.search(memory, q, leave)[0], distance)
+    if not torch.jit.is_tracing() and missing.any(): distance = torch.where(missing, WindowMemory.search(memory, q, leave)[0], distance)
     if others is None: return distance, None
     return distance, _whole_products(memory, _nearest_of(apart.sum(0), memory.shortlist), others)
 
@@ -159,7 +159,7 @@ def search(self:ShortlistMemory,
     valid_mask:torch.Tensor=None # bool B x P, windows that count, all by default
 )->tuple: # As of `WindowMemory`; products with images that were not searched are -inf
     "The nearest windows of the normal images that are most like each part of each new one"
-    if len(self) <= self.shortlist or torch.jit.is_tracing(): return WindowMemory.search(self, q, leave, others)
+    if len(self) <= self.shortlist: return WindowMemory.search(self, q, leave, others)
     if valid_mask is None: valid_mask = torch.ones(q.shape[:2], dtype=bool, device=q.device)
     found = []
     for b in range(len(q)):
