@@ -146,7 +146,8 @@ def _search_one(memory, q, leave, others, valid_mask):
     images = _nearest_of(apart, memory.shortlist) # parts x M
     distance,_ = WindowMemory.search(_bank_of(memory, images[memory.part]), q)
     missing = distance.isinf() & valid_mask & memory.anywhere
-    if not torch.jit.is_tracing() and missing.any(): distance = torch.where(missing, WindowMemory.search(memory, q, leave)[0], distance)
+    if not torch.jit.is_tracing() and missing.any():
+        distance = torch.where(missing, WindowMemory.search(memory, q, leave)[0], distance)
     if others is None: return distance, None
     return distance, _whole_products(memory, _nearest_of(apart.sum(0), memory.shortlist), others)
 
