@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['in_turns', 'spread', 'machine_jobs', 'cpu_name', 'machine_limits', 'PlainWindows', 'gflop', 'detector_of', 'Repeated',
-           'forget_largest', 'measure_bank', 'peak_of_scoring', 'OfficialLoading', 'engines_of', 'bench']
+           'forget_largest', 'measure_bank', 'measure_search', 'peak_of_scoring', 'OfficialLoading', 'engines_of',
+           'bench']
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-3
 import copy, platform, subprocess, sys, tempfile, time
@@ -24,6 +25,7 @@ from ..models.windows import Grid, cut
 from ..models.encoder import Encoder
 from ..models.engine import engine, has_bf16
 from ..models.memory import ImageMemory, WindowMemory
+from ..models.shortlist import ShortlistMemory
 from ..models.scorers import ImageDistance, NormalStatistics, WindowDistance
 from ..models.lesion_head import LesionHead, LesionScore
 from ..models.swssl import SwsslDetector, fit_scorers
@@ -177,6 +179,11 @@ def forget_largest():
     try: Path('/proc/self/clear_refs').write_text('5')
     except OSError: pass
 
+def _bank_bytes(memory):
+    "What a memory bank takes, its overviews too where it has them"
+    overviews = getattr(memory, 'overviews', torch.empty(0))
+    return sum(array.nbytes for array in (*memory.arrays().values(), memory._squares, overviews))
+
 def _official_bytes(images, grid):
     "What the official memory of these images takes"
     return images*len(Grid(grid.size, grid.window, grid.stride, 'official'))*2048*4
@@ -192,10 +199,36 @@ def measure_bank(
     before,start = peak_memory(),time.perf_counter()
     memory = fit_scorers([WindowDistance(standardise=False)], images, fast, grid)[0].memory
     seconds,grown = time.perf_counter() - start,peak_memory() - before
-    ours = sum(array.nbytes for array in (*memory.arrays().values(), memory._squares))
+    ours = _bank_bytes(memory)
     official = _official_bytes(len(images), grid)
     return dict(images=len(images), bytes=ours, official_bytes=official, ratio=official/ours, grown_bytes=grown,
         seconds_per_image=seconds/len(images))
+
+# %% ../../nbs/deploy/02_bench.ipynb #4b691b13
+def _search_of(memory):
+    "Function that searches the memory for the windows of one image and the image as a whole"
+    windows,features = memory.m.shape[1:]
+    q = torch.randn(1, windows, features, generator=torch.Generator().manual_seed(1))
+    others,_ = ImageMemory(memory).vectors(q, torch.ones(1, windows, dtype=bool))
+    return partial(memory.search, q, None, others)
+
+# %% ../../nbs/deploy/02_bench.ipynb #3add5991
+@torch.inference_mode()
+def measure_search(
+    grid:Grid, # Windows of an image
+    images:int=10_000, # Normal images
+    turns:int=5, # Of both searches
+    components:int=128, # Of a feature
+    shortlist:int=200 # See `ShortlistMemory`
+)->dict: # seconds an image, with those of the full search in `by`; bytes of both banks, and the official one over ours
+    "Search the memory of very many images"
+    full = _random_memory(grid, images, components, components)
+    short = ShortlistMemory(full.m, full.valid_mask, full.cols, full.project, search_radius=1, shortlist=shortlist)
+    times = in_turns({'int8': _search_of(short), 'fp16': _search_of(full)}, turns)
+    by = {precision: spread(seconds) for precision,seconds in times.items()}
+    ours,official = _bank_bytes(short),_official_bytes(images, grid)
+    return dict(**by['int8'], precision='int8', by=by, faster=spread(times['fp16']/times['int8']), images=images,
+        bytes=ours, full_bytes=_bank_bytes(full), official_bytes=official, ratio=official/ours)
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-25
 _child = '''
@@ -339,7 +372,8 @@ def bench(
     turns:int=5, # Of everything
     windows:int=12, # Of the plain procedure's 784 that are timed in a turn
     images:tuple=(200, 1349), # In memories that are searched
-    backbone:str='wide_resnet50_2' # Of the plain procedure
+    backbone:str='wide_resnet50_2', # Of the plain procedure
+    searched:int=10_000 # Normal images in the memory of `search_10000`, 3.5 GB at 1024 pixels
 )->dict: # For JSON
     "All measurements side by side"
     grid,wide = Grid((size,size)),Encoder(backbone, (-1,), 'random').eval()
@@ -352,4 +386,5 @@ def bench(
     times = in_turns(jobs, turns)
     whole = times['plain']*len(Grid(grid.size, edge='official'))/windows
     figures = _figures(times, whole, images, gflop(wide, grid.size))
-    return dict(figures, bank_ratio=_bank_ratio(engines['default']['fp32'], some, grid))
+    return dict(figures, bank_ratio=_bank_ratio(engines['default']['fp32'], some, grid),
+        search_10000=measure_search(grid, searched, turns))

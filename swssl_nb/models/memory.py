@@ -107,6 +107,7 @@ class MeanShift:
 # %% ../../nbs/models/04_memory.ipynb #cell-016
 class WindowMemory:
     "Features of normal windows by position, and the distance of new ones to them"
+    step = None # float d, what the numbers of a bank of whole numbers are multiples of, see `ShortlistMemory`
     def __init__(self,
         m:torch.Tensor, # float N x P x d, features of N normal images, see `compared`; fastest laid out as P x N x d
         valid_mask:torch.Tensor, # bool N x P, False where the window is blank
@@ -193,19 +194,30 @@ def compared(self:WindowMemory,
     "Features as this memory bank compares them"
     return self.compare(h, self.project, self.shift)
 
+# %% ../../nbs/models/04_memory.ipynb #c218df7a
+@patch
+def features(self:WindowMemory,
+    images, # Which normal images: what indexes N
+    positions=slice(None) # Which of their windows: what indexes P
+)->torch.Tensor: # float32 ... x d
+    "Features that the bank holds, as `compared` gives them"
+    h = self.m[images, positions].float()
+    return h if self.step is None else h*self.step
+
 # %% ../../nbs/models/04_memory.ipynb #cell-019
 def _blocks(memory):
     "Some positions of a bank at a time, and its features there, float32 n x N x d, good until the next"
     N,P,_ = memory.m.shape
     m = memory.m.transpose(0,1)
     if torch.jit.is_tracing(): # a graph has no loops
-        yield slice(0, P), m.float()
+        yield slice(0, P), m.float() if memory.step is None else m.float()*memory.step
         return
     n = min(max(16_000//N, 12), P)
     room = torch.empty(n, *m.shape[1:], device=m.device) # for all: new room costs more than filling it
     for p in range(0, P, n):
         block = m[p:p+n]
-        yield slice(p, p+n), block.float() if torch.is_grad_enabled() else room[:len(block)].copy_(block)
+        block = block.float() if torch.is_grad_enabled() else room[:len(block)].copy_(block)
+        yield slice(p, p+n), block if memory.step is None else block.mul_(memory.step)
 
 # %% ../../nbs/models/04_memory.ipynb #88a253a0
 def _queries(memory, q, others):
@@ -262,7 +274,8 @@ def _same_patient(memory, leave):
 def search(self:WindowMemory,
     q:torch.Tensor, # float B x P x d, features of new images as `compared` gives them
     leave=None, # long B, one normal image for each that does not count, nor do the others of its patient
-    others:torch.Tensor=None # float B x P x d, further vectors
+    others:torch.Tensor=None, # float B x P x d, further vectors
+    valid_mask:torch.Tensor=None # bool B x P, windows that count, for a bank that asks; here all are searched
 )->tuple: # float B x P, mean distance to the `k` nearest, inf where there is none; float B x N, products with `others`
     "The nearest normal windows, in one pass over the memory bank"
     k = min(self.k, len(self))
@@ -272,7 +285,7 @@ def search(self:WindowMemory,
     value,which = _by_query(value, back, torch.inf).topk(k, 2, largest=False) # P x B x k
     image = _by_query(image, back, 0).gather(2, which)
     at = back.clamp(max=q.shape[1]-1).gather(1, (which//k).flatten(1)).view_as(which)
-    distance = (self.m[image, at].float() - q.transpose(0,1)[:,:,None]).norm(dim=3)
+    distance = (self.features(image, at) - q.transpose(0,1)[:,:,None]).norm(dim=3)
     distance = torch.where(value.isinf(), torch.inf, distance)
     if excluded is None: return distance.mean(2).T, dots
     return _mean_of_first(distance, (~excluded).sum(1).clamp(1, k)).T, dots # where fewer than k are left all count
@@ -304,7 +317,8 @@ def between_patients(self:WindowMemory,
         what = f'a memory bank of {len(self)} images of one patient cannot say what is normal'
         raise InputError(what, do='give normal images of more patients, or standardise=False')
     images = torch.linspace(0, len(self)-1, min(most, len(self))).round().long().unique()
-    d = torch.cat([self.search(self.m[some].float(), leave=some)[0] for some in images.split(bs)])
+    d = torch.cat([self.search(self.features(some), some, valid_mask=self.valid_mask[some])[0]
+        for some in images.split(bs)])
     known = self.valid_mask[images] & d.isfinite()
     if known.any() and not d[known].any(): raise _copies('standardise=False')
     return d, known
@@ -349,10 +363,9 @@ def apart(self:ImageMemory,
     "One less the mean cosine to the `k` nearest images"
     cosine = dots/(length[:,None]*self.lengths).clamp(min=1e-12)
     cosine = torch.where(self.lengths > 0, cosine, -torch.inf) # a blank image is nobody's neighbour
-    k = min(self.k, self.there)
-    if leave is None: return 1 - cosine.topk(k, 1).values.mean(1)
-    best = cosine.masked_fill(_same_patient(self.memory, leave), -torch.inf).topk(k, 1).values
-    left = best.isfinite() # fewer than `k` where one patient has nearly all images
+    if leave is not None: cosine = cosine.masked_fill(_same_patient(self.memory, leave), -torch.inf)
+    best = cosine.topk(min(self.k, self.there), 1).values
+    left = best.isfinite() # fewer than `k` where one patient has nearly all images, or few were searched
     return 1 - torch.where(left, best, 0).sum(1)/left.sum(1)
 
 # %% ../../nbs/models/04_memory.ipynb #7e89dcfd
@@ -405,7 +418,7 @@ def between_patients(self:ImageMemory,
     some = torch.linspace(0, len(there)-1, min(most, len(there)), device=there.device).round().long().unique()
     d = []
     for images in there[some].split(bs):
-        at,length = self.vectors(memory.m[images].float(), memory.valid_mask[images])
+        at,length = self.vectors(memory.features(images), memory.valid_mask[images])
         d.append(self.apart(_products(memory, at), length, images))
     d = torch.cat(d)
     if d.abs().max() < 1e-6: raise _copies('leave ImageDistance out')
@@ -426,7 +439,7 @@ class BankQuery:
         self.others,self.length = None,None # of whole images, once asked for
 
     @cached_property
-    def _found(self): return self.memory.search(self.q, self.leave, self.others)
+    def _found(self): return self.memory.search(self.q, self.leave, self.others, self.valid_mask)
 
 # %% ../../nbs/models/04_memory.ipynb #040acb9b
 @patch(as_prop=True)

@@ -72,6 +72,7 @@ _distance = dict(
     mean_shift=(True, 'compare directions from the mean of normal windows'),
     standardise=(True, 'distances in spreads of normal images'),
     distance_stages=(2, "how many of the encoder's last stages are compared"),
+    shortlist=(200, 'normal images that a part of the image is compared with where there are more; none: all'),
     top_fraction=(None, 'share of the windows that make the score, 0 (largest) to 1 (mean), instead of the committee'))
 
 # %% ../../nbs/models/13_recipes.ipynb #53db011b
@@ -272,7 +273,7 @@ _add('swssl', 'swssl',
 
 # %% ../../nbs/models/13_recipes.ipynb #9d0ba3ad
 _paper = dict(objective='swssl', freeze_norm=False, stages=(-1,), components=None, mean_shift=False, standardise=False,
-    search_radius=0,
+    search_radius=0, shortlist=None,
     top_fraction=0., lesion_score=0., image_distance=0.)
 _add('swssl-paper', 'swssl', 'SWSSL as published: plain distances, the largest window', **_paper)
 _add('swssl-official', 'swssl', "the score of SWSSL's official code", **_paper, official_score=True)

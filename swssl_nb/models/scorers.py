@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from ..core import InputError
 from ..data.body import find_body
 from .memory import BankQuery, ImageMemory, MemoryBuilder, WindowMemory
+from .shortlist import ShortlistMemory
 from .windows import Grid, window_share
 
 # %% ../../nbs/models/05_scorers.ipynb #e260bf90
@@ -253,7 +254,7 @@ def weighted_sum(
 class WindowDistance(Scorer):
     "Distance of each window to the nearest normal windows around its position"
     name = 'window_distance'
-    bank = WindowMemory # The kind of memory bank
+    bank = WindowMemory # The kind of memory bank that searches all normal images
     def __init__(self,
         search_radius:int=1, # Grid cells that a match may lie away
         k:int=1, # Nearest windows whose distances are averaged
@@ -261,9 +262,10 @@ class WindowDistance(Scorer):
         standardise:bool=True, # Give spreads from the mean of normal images at that position
         stages:int=2, # How many of the encoder's last stages are compared
         weight:float=1., # Of the scores in the sum
-        mean_shift:bool=True # Compare directions from the mean of normal windows, see `MeanShift`
+        mean_shift:bool=True, # Compare directions from the mean of normal windows, see `MeanShift`
+        shortlist:int=200 # Normal images that are searched where there are more, see `ShortlistMemory`; None: all
     ):
-        self.search_radius,self.k,self.stages = search_radius,k,stages
+        self.search_radius,self.k,self.stages,self.shortlist = search_radius,k,stages,shortlist
         self.components,self.standardise,self.mean_shift = components,standardise,mean_shift
         self.weight = weight
         self.normal = None # `NormalStatistics` of each position, once fitted
@@ -279,10 +281,16 @@ def distance_statistics(
 
 # %% ../../nbs/models/05_scorers.ipynb #f1b119d8
 @patch
-def begin(self:WindowDistance, task):
+def bank_options(self:WindowDistance)->dict:
+    "The options of its kind of memory bank"
     options = dict(search_radius=self.search_radius, k=self.k)
+    return options if self.shortlist is None else dict(options, shortlist=self.shortlist)
+
+@patch
+def begin(self:WindowDistance, task):
+    kind = self.bank if self.shortlist is None else ShortlistMemory
     self._builder = MemoryBuilder(task.images, task.grid.cols, task.parts, self.components,
-        groups=task.groups, kind=self.bank, stages=self.stages, mean_shift=self.mean_shift, **options)
+        groups=task.groups, kind=kind, stages=self.stages, mean_shift=self.mean_shift, **self.bank_options())
 
 # %% ../../nbs/models/05_scorers.ipynb #f64cfa67
 @patch
@@ -303,7 +311,7 @@ def window_scores(self:WindowDistance, batch):
 # %% ../../nbs/models/05_scorers.ipynb #30173f3e
 @patch
 def settings(self:WindowDistance):
-    names = 'search_radius','k','components','standardise','stages','weight','mean_shift'
+    names = 'search_radius','k','components','standardise','stages','weight','mean_shift','shortlist'
     return {name: getattr(self, name) for name in names}
 
 @patch
@@ -314,11 +322,12 @@ def arrays(self:WindowDistance):
 # %% ../../nbs/models/05_scorers.ipynb #e6230bf3
 @patch(cls_method=True)
 def from_saved(cls:WindowDistance, settings, arrays, grid):
-    new = cls(**settings)
+    new = cls(**{'shortlist': None, **settings}) # runs of before searched all
     arrays = dict(arrays)
     normal = arrays.pop('normal', None)
     if normal is not None: new.normal = NormalStatistics.from_array(normal)
-    new.memory = cls.bank.from_arrays(**arrays, cols=grid.cols, search_radius=new.search_radius, k=new.k)
+    kind = cls.bank if new.shortlist is None else ShortlistMemory
+    new.memory = kind.from_arrays(**arrays, cols=grid.cols, **new.bank_options())
     return new
 
 # %% ../../nbs/models/05_scorers.ipynb #efa84013
@@ -374,7 +383,8 @@ def official_score(
 )->torch.Tensor: # float B
     "The image score of the authors' official code"
     if valid_mask is not None: h = torch.where(valid_mask[...,None], h, 0)
-    return torch.stack([(memory.m.float() - image).norm(dim=1).amin(0).amax() for image in h])
+    m = memory.features(slice(None))
+    return torch.stack([(m - image).norm(dim=1).amin(0).amax() for image in h])
 
 # %% ../../nbs/models/05_scorers.ipynb #7a70be6e
 class OfficialScore(Scorer):

@@ -443,7 +443,7 @@ def _check_scorers(settings):
 def _scorers_of(settings):
     "The scorers of the settings, without those of weight 0"
     _check_scorers(settings)
-    names = 'search_radius','k','components','standardise','mean_shift'
+    names = 'search_radius','k','components','standardise','mean_shift','shortlist'
     own = {name: settings[name] for name in names}
     scorers = [WindowDistance(**own, stages=settings['distance_stages'])]
     if settings['lesion_score'] and settings['objective'] != 'swssl':
