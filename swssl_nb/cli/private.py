@@ -181,7 +181,7 @@ _above = f"{mark('ABOVE1')}/{mark('ABOVE2')}"
 def _place_of(name, kind=''):
     "Where the images of a set lie, below the folder in which commands run"
     whole = f"{mark('PATH1')}_hospital/{name}"
-    return f"{whole}/{kind}/{mark('PATH2')}_17150304" if kind else whole
+    return f"{whole}/{kind}/{mark('PATH2')}_17151228" if kind else whole
 
 # %% ../../nbs/cli/05ga_private.ipynb #82cbafca
 _formats = (('.dcm', None), ('.dcm', None), ('.png', marked_png), ('.tif', marked_tiff), ('.jpg', marked_jpeg))
@@ -429,7 +429,7 @@ def _patient_marks():
 
 def _kind(name):
     "What a mark stands for"
-    if name.startswith(('PATH', 'FILE')) or name == '17150304': return 'path'
+    if name.startswith(('PATH', 'FILE')) or name == '17151228': return 'path'
     if name.startswith('ABOVE'): return 'above'
     return 'uid' if name.startswith(_roots['UI']) else 'words'
 
