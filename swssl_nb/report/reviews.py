@@ -6,7 +6,7 @@
 __all__ = ['row_columns', 'Reviews', 'path_text', 'image_stamp', 'Question']
 
 # %% ../../nbs/report/09_reviews.ipynb #87597d96
-import csv, datetime, io, os, sqlite3, threading
+import csv, datetime, hashlib, io, os, sqlite3, threading
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -33,10 +33,13 @@ class Reviews:
         file, # SQLite file, made if missing, its folder too; several folders of images may share it
         folder # The images that it is opened for, as text or `Path`
     ): # `InputError` where it cannot be written or is no such file
-        self.file,self.folder = Path(file),path_text(Path(folder).resolve())
+        self.file,plain = Path(file),path_text(Path(folder).resolve())
+        self.folder = hashlib.sha256(plain.encode()).hexdigest()[:32]
         self.of_thread = threading.local()
         writable_folder(self.file.parent)
-        try: self._connection().executescript(_schema)
+        try:
+            self._connection().executescript(_schema)
+            self._forget(plain)
         except sqlite3.DatabaseError as e:
             raise InputError(f'cannot be used ({e})', self.file, 'name another folder with --out') from None
 
@@ -57,6 +60,13 @@ def _connection(self:Reviews):
         for setting in ('journal_mode=WAL', 'synchronous=FULL'): connection.execute(f'PRAGMA {setting}')
         self.of_thread.connection = connection
     return self.of_thread.connection
+
+# %% ../../nbs/report/09_reviews.ipynb #b47b12ce
+@patch
+def _forget(self:Reviews, plain):
+    "Put the hash where an earlier version has kept the path of the folder"
+    if not self._connection().execute('SELECT 1 FROM images WHERE folder=?', (plain,)).fetchone(): return
+    self._connection().execute('UPDATE OR REPLACE images SET folder=? WHERE folder=?', (self.folder, plain))
 
 # %% ../../nbs/report/09_reviews.ipynb #14c7ce0e
 @patch
