@@ -252,13 +252,12 @@ def _print_drift(detector, sample):
 # %% ../../nbs/cli/02_score.ipynb #95e20515
 def _without_flags(table):
     "Empty the column of flags of a table on disk"
-    new = Path(f'{table}.new')
-    with open(table, newline='', encoding='utf-8') as old, open(new, 'w', newline='', encoding='utf-8') as file:
+    plain = dict(newline='', encoding='utf-8')
+    with written_whole(table) as part, open(table, **plain) as old, open(part, 'w', **plain) as file:
         rows = csv.DictReader(old)
         writer = csv.DictWriter(file, rows.fieldnames)
         writer.writeheader()
         for row in rows: writer.writerow(dict(row, flag=''))
-    os.replace(new, table)
 
 # %% ../../nbs/cli/02_score.ipynb #370e7f19
 def learned_rows(
