@@ -10,7 +10,7 @@ __all__ = ['works', 'forked', 'ended', 'Work', 'TrainSalad', 'TrainSwssl', 'Buil
 import contextlib, hashlib, http.server, io, json, os, random, signal, sys, tempfile, time, traceback
 from functools import partial
 from pathlib import Path
-import pandas as pd, torch
+import fastcore.imports, pandas as pd, torch
 from fastcore.basics import patch
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
@@ -41,6 +41,7 @@ def _settle():
     "One thread, and the engine of plain torch, which is made at once"
     torch.set_num_threads(1)
     sys.modules['openvino'] = None
+    fastcore.imports.IN_NOTEBOOK = False # nor is there anybody who looks at bars
     import warnings
     warnings.simplefilter('ignore')
 

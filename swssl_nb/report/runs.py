@@ -184,11 +184,13 @@ def _finished(record):
     known = len(record['valid']) - record.pop('unfinished', 0)
     return dict(record, valid=record['valid'][:max(known, 0)])
 
+# %% ../../nbs/report/05_runs.ipynb #be9adfc8
 def _with_calibration(record, cases):
     "The record of a run that is calibrated on these cases, too"
     none = cases[:0]
     return dict(record, valid=record['valid'] + record_of((none, cases, none))['valid'])
 
+# %% ../../nbs/report/05_runs.ipynb #2a827bb1
 def _facts_of(run, rate, cases):
     "The facts of a run's training, with its new calibration; None where it has none"
     facts = read_training(run)
