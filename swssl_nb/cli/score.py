@@ -252,13 +252,12 @@ def _print_drift(detector, sample):
 # %% ../../nbs/cli/02_score.ipynb #95e20515
 def _without_flags(table):
     "Empty the column of flags of a table on disk"
-    new = Path(f'{table}.new')
-    with open(table, newline='', encoding='utf-8') as old, open(new, 'w', newline='', encoding='utf-8') as file:
+    plain = dict(newline='', encoding='utf-8')
+    with written_whole(table) as part, open(table, **plain) as old, open(part, 'w', **plain) as file:
         rows = csv.DictReader(old)
         writer = csv.DictWriter(file, rows.fieldnames)
         writer.writeheader()
         for row in rows: writer.writerow(dict(row, flag=''))
-    os.replace(new, table)
 
 # %% ../../nbs/cli/02_score.ipynb #370e7f19
 def learned_rows(
@@ -301,6 +300,16 @@ def warn_of_learned(
     print(f"WARNING: {len(found)} of {len(images)} images were learned from, and score too low: "
         f"{', '.join(found[:3])}{more}", file=sys.stderr)
 
+# %% ../../nbs/cli/02_score.ipynb #dfab84f0
+def _refuse_vanished(path):
+    "`InputError` where an image is gone, and with it all that its folder held"
+    folder = Path(path).parent
+    if os.path.lexists(path): return
+    try:
+        if any(os.scandir(folder)): return
+    except OSError: pass # a network folder answers with an error of its own
+    raise InputError('has vanished while its images were scored', folder, 'see that it is there, then start again')
+
 # %% ../../nbs/cli/02_score.ipynb #623b45b2
 def _rows_of(detector, images, folder, normals, strict):
     "(row, `Scored`) of each of (path, name), as it is scored; its heatmap goes into the folder, where there is one"
@@ -309,6 +318,7 @@ def _rows_of(detector, images, folder, normals, strict):
     names = iter([name for _,name in images])
     for scored in stream: # to its very end, which may say that images are small
         name = next(names)
+        if scored.error: _refuse_vanished(scored.path)
         if folder and not scored.error: write_heatmap(detector, scored, folder, name)
         yield _row(detector, scored, normals), scored
 

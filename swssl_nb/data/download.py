@@ -49,6 +49,8 @@ def _receive(response, start, url, part, note, known, size):
     write_json(note, known)
     with open(part, 'ab' if start else 'wb') as file:
         for block in _blocks(response, rest): file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
     return whole is None or part.stat().st_size==whole
 
 # %% ../../nbs/data/10_download.ipynb #cell-008

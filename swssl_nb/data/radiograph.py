@@ -265,7 +265,7 @@ def find_images(
         raise InputError('is a named pipe, a socket or a device', path, 'give a file or a folder')
     if os.path.isfile(path): return [path]
     files = [file for file in _walk(path) if not is_special(file)]
-    images = sorted(file for file in files if is_image(file) or _begins_as_dicom(file))
+    images = sorted(file for file in files if is_image(file) or not is_part(file) and _begins_as_dicom(file))
     images = _without_masks(images, path)
     if images: return images
     do = 'give a folder with DICOM (.dcm), PNG, TIFF, JPEG or PGM files'

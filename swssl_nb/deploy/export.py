@@ -12,7 +12,7 @@ import numpy as np, torch
 from torch import nn
 from fastcore.basics import patch
 from .. import __version__
-from ..core import InputError, write_json
+from ..core import InputError, write_json, written_whole
 from ..models.detector import Detector
 from ..models.engine import import_openvino, to_openvino
 from ..models.salad_detector import GradientHeatmap
@@ -158,5 +158,6 @@ def export(self:Detector,
     with tempfile.TemporaryDirectory(prefix='.export', dir=path.parent) as folder:
         try: _write_graph(self, kind, Path(folder)/path.name)
         except InputError as e: raise InputError(e.what, path, e.do) from e.__cause__
-        for file in Path(folder).iterdir(): os.replace(file, path.parent/file.name)
+        for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name): # the graph is the last
+            with written_whole(path.parent/file.name) as part: os.replace(file, part)
     return path

@@ -54,7 +54,7 @@ def record_of(
 # %% ../../nbs/evaluate/13_records.ipynb #15d450ed
 _image_form = dict(path=str, patient=str, label={0, 1, -1}) | {'sha256?': (None, str), 'frame?': (None, int)}
 record_form = dict(train=[_image_form], valid=[_image_form], test=[_image_form]) | {'layout?': str, 'data?': str,
-    'split?': (None, str)}
+    'split?': (None, str), 'unfinished?': int}
 training_form = {'images?': int, 'minutes?': float, 'peak_memory_gb?': float, 'skipped?': [dict(path=str, error=str)],
     'metrics?': [str],
     'epochs?': [[(None, float)]], 'epoch_kept?': (None,

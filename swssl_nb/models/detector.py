@@ -6,7 +6,7 @@
 __all__ = ['least_detail', 'run_format', 'migrations', 'calibration_form', 'Scored', 'one_case', 'Detector', 'migrate']
 
 # %% ../../nbs/models/06_detector.ipynb #cell-003
-import copy, sys, time, uuid, warnings
+import copy, os, sys, time, uuid, warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -411,6 +411,20 @@ def _write_arrays(path, arrays, mark):
         with written_whole(path, do=do) as part: save_file(plain, part, dict(mark=mark))
     except SafetensorError as error: raise InputError(f'cannot be written ({error})', path, do) from None
 
+# %% ../../nbs/models/06_detector.ipynb #1b1712a5
+def _arrays_file(run, wanted):
+    "Where the arrays with this SHA-256 are: a saving that was killed before its last step has left them as new ones"
+    path,new = run/'detector.safetensors', run/'detector.safetensors.new'
+    return new if wanted is not None and new.is_file() and file_sha256(new) == wanted else path
+
+# %% ../../nbs/models/06_detector.ipynb #4f3b325c
+def _end_saving(run):
+    "Do the last step of a saving, also of one that was killed"
+    try: wanted = read_json(run/'detector.json').get('sha256')
+    except (InputError, AttributeError): return # no detector yet, or one that is written over
+    path = _arrays_file(run, wanted)
+    if path.suffix == '.new': os.replace(path, run/'detector.safetensors')
+
 # %% ../../nbs/models/06_detector.ipynb #c0a4e45e
 def _run_folder(run, overwrite, home):
     "The folder, made if missing; `InputError` for a file, or another detector's folder; `home`: this one's, or None"
@@ -444,8 +458,11 @@ def save(self:Detector,
     run = _run_folder(run, overwrite, getattr(self, '_home', None))
     mark = uuid.uuid4().hex
     meta,arrays = self._description(mark)
-    _write_arrays(run/'detector.safetensors', arrays, mark)
-    write_json(run/'detector.json', dict(meta, sha256=file_sha256(run/'detector.safetensors')))
+    _end_saving(run)
+    new = run/'detector.safetensors.new'
+    _write_arrays(new, arrays, mark)
+    write_json(run/'detector.json', dict(meta, sha256=file_sha256(new)))
+    _end_saving(run)
     self._home = run.resolve()
     return run
 
@@ -529,8 +546,9 @@ def load(cls:Detector,
     run = Path(run)
     if not run.is_dir(): raise InputError('no such run folder', run, 'make it with `swssl_nb train --out`')
     meta = _read_description(run)
-    _check_sha256(run/'detector.safetensors', meta.get('sha256'))
-    arrays = _read_arrays(run/'detector.safetensors', meta.get('mark'))
+    file = _arrays_file(run, meta.get('sha256'))
+    _check_sha256(file, meta.get('sha256'))
+    arrays = _read_arrays(file, meta.get('mark'))
     detector = _placed(_from_files(meta, arrays, run), device)
     detector._home = run.resolve()
     return detector

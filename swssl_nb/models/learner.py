@@ -155,6 +155,13 @@ def _launch_pbar(self:TrainingProgress):
         self.pbar = ProgressBar(self.dl, parent=getattr(self, 'mbar', None))
         self.pbar.update(0)
 
+# %% ../../nbs/models/07a_learner.ipynb #782878ed
+@patch
+def before_epoch(self:TrainingProgress):
+    bar = getattr(getattr(self, 'mbar', None), 'main_bar', None)
+    if self.epoch and bar is not None and getattr(bar, 'last_v', 0) is None: self.mbar.update(0)
+    super(TrainingProgress, self).before_epoch()
+
 # %% ../../nbs/models/07a_learner.ipynb #38e8af3b
 class ShownLearner(Learner):
     "fastai's `Learner`, with figures of windows and images, and progress that names its phase"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastcore.basics import patch
 from pydicom import dcmread
 from pydicom.uid import UID
-from ..core import InputError
+from ..core import InputError, written_whole
 from ..data.cases import Case
 
 # %% ../../nbs/report/08_pacs.ipynb #cc45af1c
@@ -153,7 +153,7 @@ def fetch(self:Pacs,
         with _answers(self.url, 'a request for an image'):
             ds = _within(self.longest, self.client.retrieve_instance, study, series, image)
             if ds.SOPInstanceUID != image: raise ValueError('another image')
-        ds.save_as(folder/f'{number}.dcm', enforce_file_format=True)
+        with written_whole(folder/f'{number}.dcm') as part: ds.save_as(part, enforce_file_format=True)
     return len(images)
 
 # %% ../../nbs/report/08_pacs.ipynb #6bc26f85
@@ -353,6 +353,18 @@ def _work_or_note(self:StudyScorer, study, strict):
         self.journal.fail(study, str(e))
         return f'failed: {e}'
 
+# %% ../../nbs/report/08_pacs.ipynb #89847e67
+@patch
+def finished(self:Journal)->list: # StudyInstanceUIDs
+    "The studies that are sent or empty"
+    rows = self._do("SELECT study FROM studies WHERE run=? AND state IN ('sent','empty')", self.run)
+    return [study for study, in rows]
+
+@patch
+def _remove_finished(self:StudyScorer):
+    "Remove what is left of studies that are finished"
+    for study in self.journal.finished(): shutil.rmtree(self.folder/'studies'/study, ignore_errors=True)
+
 # %% ../../nbs/report/08_pacs.ipynb #792bb2bc
 @patch
 def work_all(self:StudyScorer,
@@ -360,6 +372,7 @@ def work_all(self:StudyScorer,
     strict:bool=False # Stop at the first study that fails
 )->dict: # State -> number of studies; `PacsDown`, or `InputError` where a study has failed
     "Score the studies that a query finds, and those that an earlier run has not finished"
+    self._remove_finished()
     self.journal.add(self.pacs.studies(query))
     studies,failed = self.journal.to_do(),[]
     for number,study in enumerate(studies, 1):

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 import torch
 from fastcore.basics import patch
-from ..core import InputError
+from ..core import InputError, is_part, written_whole
 from ..data.cache import file_sha256
 from ..data.cases import Case
 
@@ -78,7 +78,7 @@ def _find(self:Scoring):
     if not self.folder.is_dir(): raise InputError('is no folder', self.folder, 'give a folder of images')
     self.files = {path_text(path.relative_to(self.folder)): path for path in find_images(self.folder)}
     if self.dropped.is_dir():
-        whole = [path for path in sorted(self.dropped.iterdir()) if not path.name.endswith('.part')]
+        whole = [path for path in sorted(self.dropped.iterdir()) if not is_part(path)]
         self.files |= {f'dropped: {path_text(path.name)}': path for path in whole}
     stamps = self.reviews.stamps()
     self.reviews.forget(set(stamps) - set(self.files))
@@ -266,5 +266,7 @@ def write_pngs(
     from PIL import Image
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = [Path(folder)/f'{i:03}.png' for i in range(len(cases))]
-    for path,case in zip(paths, cases): Image.fromarray((case.radiograph()*255).round().astype('uint8')).save(path)
+    for path,case in zip(paths, cases):
+        image = Image.fromarray((case.radiograph()*255).round().astype('uint8'))
+        with written_whole(path) as part: image.save(part, 'PNG')
     return paths

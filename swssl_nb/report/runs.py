@@ -179,11 +179,18 @@ def train_run(
     return detector
 
 # %% ../../nbs/report/05_runs.ipynb #4f948779
+def _finished(record):
+    "The record of a run without the images of a calibration that was killed"
+    known = len(record['valid']) - record.pop('unfinished', 0)
+    return dict(record, valid=record['valid'][:max(known, 0)])
+
+# %% ../../nbs/report/05_runs.ipynb #be9adfc8
 def _with_calibration(record, cases):
     "The record of a run that is calibrated on these cases, too"
     none = cases[:0]
     return dict(record, valid=record['valid'] + record_of((none, cases, none))['valid'])
 
+# %% ../../nbs/report/05_runs.ipynb #2a827bb1
 def _facts_of(run, rate, cases):
     "The facts of a run's training, with its new calibration; None where it has none"
     facts = read_training(run)
@@ -192,13 +199,14 @@ def _facts_of(run, rate, cases):
     return dict(facts, settings=dict(facts.get('settings', {}), false_positive_rate=rate, calibrated_anew_on=anew))
 
 # %% ../../nbs/report/05_runs.ipynb #2fa93dbc
-def _save_calibrated(run, detector, record, facts, overwrite):
-    "The record, then the detector and its card"
-    write_json(run/'split.json', record)
+def _save_calibrated(run, detector, record, unfinished, facts, overwrite):
+    "The record, then the detector and its card, then that it has ended"
+    write_json(run/'split.json', dict(record, unfinished=unfinished))
     if facts is None: (run/'training.json').unlink(missing_ok=True) # of a run that was there before
     else: write_json(run/'training.json', facts)
     detector.save(run, overwrite=overwrite)
     renew_card(run)
+    write_json(run/'split.json', record)
 
 # %% ../../nbs/report/05_runs.ipynb #409d3eff
 def calibrate_run(
@@ -214,10 +222,11 @@ def calibrate_run(
     "Set the threshold of a run on normal images that it has not seen"
     import swssl_nb.models.salad, swssl_nb.models.swssl # what a detector may be made of
     with new_run(out or run, overwrite) as folder:
-        detector, record = Detector.load(run, device=device), read_record(run)
+        detector, record = Detector.load(run, device=device), _finished(read_record(run))
         chosen, before = calibration_cases(cases, record), detector.calibration
         if (rate := false_positive_rate) is None: rate = before.false_positive_rate if before else 0.1
         if change is not None: detector = change(detector, chosen)
         detector.calibrate(chosen, rate, strict)
-        _save_calibrated(folder, detector, _with_calibration(record, chosen), _facts_of(run, rate, chosen), overwrite)
+        facts = _facts_of(run, rate, chosen)
+        _save_calibrated(folder, detector, _with_calibration(record, chosen), len(chosen), facts, overwrite)
     return before, detector

@@ -14,7 +14,7 @@ from ..data.radiograph import is_image
 # %% ../../nbs/report/03_targets.ipynb #e3e6f6d8
 def _try_to_write(folder):
     "Write a file into `folder` and remove it"
-    with tempfile.NamedTemporaryFile(dir=folder, prefix='.swssl_nb.') as file:
+    with tempfile.TemporaryFile(dir=folder, prefix='.swssl_nb.') as file: # without a name, where the system can
         file.write(b'0')
         file.flush()
 
