@@ -26,6 +26,8 @@ from ..models.encoder import Encoder
 from ..models.engine import engine, has_bf16
 from ..models.memory import ImageMemory, WindowMemory
 from ..models.shortlist import ShortlistMemory
+
+# %% ../../nbs/deploy/02_bench.ipynb #279e2234
 from ..models.scorers import ImageDistance, NormalStatistics, WindowDistance
 from ..models.lesion_head import LesionHead, LesionScore
 from ..models.swssl import SwsslDetector, fit_scorers
@@ -179,6 +181,7 @@ def forget_largest():
     try: Path('/proc/self/clear_refs').write_text('5')
     except OSError: pass
 
+# %% ../../nbs/deploy/02_bench.ipynb #71d0345d
 def _bank_bytes(memory):
     "What a memory bank takes, its overviews too where it has them"
     overviews = getattr(memory, 'overviews', torch.empty(0))

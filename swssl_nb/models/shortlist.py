@@ -135,13 +135,18 @@ def _whole_products(memory, images, others):
     every = others.new_full((1, len(memory)), -torch.inf)
     return every.scatter(1, images[None], _products(some, others))
 
+# %% ../../nbs/models/04a_shortlist.ipynb #29a10525
+def _apart_of_others(memory, q, leave, valid_mask):
+    "`apart` with infinity for the images of the own patient, and how many others there are"
+    apart = memory.apart(q, valid_mask)
+    if leave is None: return apart, len(memory)
+    excluded = _same_patient(memory, leave)[0]
+    return apart.masked_fill(excluded, torch.inf), int((~excluded).sum())
+
 # %% ../../nbs/models/04a_shortlist.ipynb #b8f354a5
 def _search_one(memory, q, leave, others, valid_mask):
     "`search` of one image, 1 x P x d"
-    apart,left = memory.apart(q, valid_mask),len(memory)
-    if leave is not None:
-        excluded = _same_patient(memory, leave)[0]
-        apart,left = apart.masked_fill(excluded, torch.inf),int((~excluded).sum())
+    apart,left = _apart_of_others(memory, q, leave, valid_mask)
     if left < memory.shortlist: return WindowMemory.search(memory, q, leave, others)
     images = _nearest_of(apart, memory.shortlist) # parts x M
     distance,_ = WindowMemory.search(_bank_of(memory, images[memory.part]), q)
