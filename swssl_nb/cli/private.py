@@ -49,6 +49,7 @@ def _value(vr, tag, n):
 _kept = '''SpecificCharacterSet SOPClassUID Modality PresentationLUTShape BurnedInAnnotation ViewPosition PatientSex
     Laterality ImageLaterality PatientOrientation'''.split() # the last have marks of their own, see `odd_dicoms`
 
+# %% ../../nbs/cli/05ga_private.ipynb #cdcc8c14
 def _marked_elements():
     "(tag, kind, mark) of all elements that hold text"
     for n,(tag,(vr,_,_,_,keyword)) in enumerate(sorted(pydicom.datadict.DicomDictionary.items())):
@@ -121,6 +122,7 @@ def marked_tiff(
     Image.fromarray(levels).save(file, 'TIFF', tiffinfo=tags)
     return file.getvalue()
 
+# %% ../../nbs/cli/05ga_private.ipynb #7aee3dda
 def marked_jpeg(
     levels # uint16 H x W
 )->bytes:
@@ -138,12 +140,14 @@ def _unzipped(data):
         file = zipfile.ZipFile(io.BytesIO(data))
         for name in file.namelist(): yield file.read(name)
 
+# %% ../../nbs/cli/05ga_private.ipynb #29506686
 def _inflated(data):
     "What is compressed somewhere in it, as PNG, gzip and TIFF do"
     for start in re.finditer(rb'x[\x01\x5e\x9c\xda]|\x1f\x8b\x08', data):
         with contextlib.suppress(zlib.error):
             yield zlib.decompressobj(47).decompress(data[start.start():], 10_000_000)
 
+# %% ../../nbs/cli/05ga_private.ipynb #f7c58470
 def _decoded(data):
     "What is written in base64"
     for text in re.findall(rb'[A-Za-z0-9+/]{24,}={0,2}', data):
@@ -168,6 +172,7 @@ _date = r'17(?:0\d|1[0-5])-?(?:0[1-9]|1[0-2])-?(?:[01]\d|2[0-8])' # of the years
 _date_form = rf'(?<![\w.])({_date})|(010203\.77\d{{4}})|(1\.2\.3\.4567\.\d[\d.]*\d)'
 _found = re.compile(f'{_mark_form}|{_date_form}'.encode(), re.IGNORECASE)
 
+# %% ../../nbs/cli/05ga_private.ipynb #39f55448
 def marks_in(
     data:bytes # Of a file
 )->set: # Of text: names of marks, dates, times and UIDs
@@ -186,6 +191,7 @@ def _place_of(name, kind=''):
 # %% ../../nbs/cli/05ga_private.ipynb #82cbafca
 _formats = (('.dcm', None), ('.dcm', None), ('.png', marked_png), ('.tif', marked_tiff), ('.jpg', marked_jpeg))
 
+# %% ../../nbs/cli/05ga_private.ipynb #cd92ad19
 def _write_set(root, name, seed):
     "The images of a set, normal and abnormal in folders of their own"
     cases = phantom(*_sets[name], size=64, seed=seed, contrast=3)
@@ -206,6 +212,7 @@ _odd = dict(modality=dict(Modality=mark('ODD1')), view=dict(ViewPosition=mark('O
     age=dict(PatientAge=mark('ODD11')), set=dict(SpecificCharacterSet=mark('ODD12')),
     units=dict(RescaleSlope=1, RescaleIntercept=0, RescaleType=mark('ODD13')), sop=dict(SOPClassUID='1.2.3.4567.77'))
 
+# %% ../../nbs/cli/05ga_private.ipynb #184eac3c
 def _write_odd(root):
     "Odd files and broken ones"
     folder = root/_place_of('odd', 'normal')
@@ -236,6 +243,7 @@ _tiny = ('--encoder test_resnet --weights random --size 64 --epochs 1 --set wind
 _salad = ('--size 64 --epochs 1 --set rounds=1 --set net=test_resnet --set stages=-2,-1 --set weights=random '
     '--false-positive-rate 0.25 --seed 1').split()
 
+# %% ../../nbs/cli/05ga_private.ipynb #9585aad0
 def _trainings():
     "Commands that make runs, by a name of their own"
     learned,more = _place_of('learned', 'normal'),_place_of('more', 'normal')
@@ -293,6 +301,7 @@ for name, words in json.loads(Path(sys.argv[1]).read_text()).items():
     with open("codes.txt", "a") as file: print(name, code, file=file)
 '''
 
+# %% ../../nbs/cli/05ga_private.ipynb #8ac1e198
 def _environment(root):
     "That of the commands: an image cache of their own, every warning every time"
     package = str(Path(sys.modules['swssl_nb'].__file__).resolve().parents[1])
@@ -321,6 +330,7 @@ def _asked(address, what, data=None):
         with urllib.request.urlopen(request, timeout=120) as answer: return answer.read()
     except urllib.error.HTTPError as error: return error.read()
 
+# %% ../../nbs/cli/05ga_private.ipynb #4b4192b9
 def _ask_page(address, root):
     "Ask for everything, and keep the answers in `answers`"
     while json.loads(rows := _asked(address, 'rows'))['busy']: time.sleep(0.2)
@@ -353,6 +363,7 @@ def run_review(
 # %% ../../nbs/cli/05ga_private.ipynb #7137c2eb
 _study, _series, _image = ('.'.join((_roots['UI'], o)) for o in ('11', '12', '13'))
 
+# %% ../../nbs/cli/05ga_private.ipynb #dc191483
 def _listed(path):
     "The answer to a query, as JSON; None for what is no query"
     def entry(tag, value): return [{tag: dict(vr='UI', Value=[value])}]
@@ -362,6 +373,7 @@ def _listed(path):
         f'/studies/{_study}/series/{_series}/instances': entry('00080018', _image)}
     return answers.get(path)
 
+# %% ../../nbs/cli/05ga_private.ipynb #7a6e77ed
 def _taken(body):
     "The answer to an object that was sent"
     ds = pydicom.dcmread(io.BytesIO(body.split(b'\r\n\r\n', 1)[1]), stop_before_pixels=True, force=True)
@@ -377,6 +389,7 @@ def _body_of(handler):
     handler.rfile.readline()
     return b''.join(parts)
 
+# %% ../../nbs/cli/05ga_private.ipynb #7984b608
 class _Player(http.server.BaseHTTPRequestHandler):
     "Gives one study with one image, and keeps what it is sent"
     def log_message(self, *args): pass
@@ -451,12 +464,15 @@ _outputs = {r'said/.*': 'what commands say', r'objects\w*/.*|review/dicom/.*': '
     r'heatmaps\w*/.*': 'heatmaps', r'.*\.html': 'pages', r'.*\.csv.*': 'tables', r'graph.*': 'exported graph',
     r'cache/.*': 'image cache'}
 
+# %% ../../nbs/cli/05ga_private.ipynb #48d28b7c
 def _output(place):
     "What kind of output a file is"
     return next((what for form,what in _outputs.items() if re.fullmatch(form, place)), 'figures and others')
 
+# %% ../../nbs/cli/05ga_private.ipynb #5e8250cb
 _given = mark('PATH1'), 'labels.csv', 'review/dropped'
 
+# %% ../../nbs/cli/05ga_private.ipynb #0daa4e6f
 def _written(root):
     "(file, its place) of all that the commands wrote, and of the image cache"
     for file in sorted(root.rglob('*')):
@@ -496,5 +512,6 @@ def private(
         run_pacs(root)
         return search_marks(root)
 
+# %% ../../nbs/cli/05ga_private.ipynb #d9fcbd77
 _must_work = '''train train_salad calibrate score score_named score_salad shard_1 shard_2 merge report report_labels
     report_folder evaluate evaluate_scores cache'''.split()
