@@ -7,7 +7,7 @@ __all__ = ['cache_format', 'file_sha256', 'reader_name', 'image_key', 'from_leve
            'cache_info', 'clear_cache', 'read_preprocessed', 'native_size', 'with_native_size', 'PreprocessedImages',
            'read_ahead']
 
-# %% ../../nbs/data/08_cache.ipynb #cell-003
+# %% ../../nbs/data/08_cache.ipynb #ea31ce7d
 import copy, hashlib, json, os, re, shutil, threading, time, numpy as np, torch
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
+
+# %% ../../nbs/data/08_cache.ipynb #cell-003
 from fastcore.basics import patch
 from fastcore.parallel import parallel
 from platformdirs import user_cache_path

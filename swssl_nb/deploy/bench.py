@@ -100,7 +100,7 @@ class PlainWindows:
         self.net = copy.deepcopy(encoder.net).to(memory_format=torch.contiguous_format)
         self.encoder = encoder
 
-# %% ../../nbs/deploy/02_bench.ipynb #f80b468e
+# %% ../../nbs/deploy/02_bench.ipynb #5feb54b8
 @patch
 def _feature(self:PlainWindows, window):
     "Mean of each stage over one window, float32 1 x features"
@@ -109,6 +109,7 @@ def _feature(self:PlainWindows, window):
     stages = self.net(normed.contiguous())
     return torch.cat([stage.mean((2,3)) for stage in stages], 1)
 
+# %% ../../nbs/deploy/02_bench.ipynb #f80b468e
 @patch
 @torch.no_grad()
 def __call__(self:PlainWindows,
@@ -358,12 +359,13 @@ def _pass_jobs(engines, x):
     return {f'{kind} {precision}': partial(fast, x)
         for kind,by_precision in engines.items() for precision,fast in by_precision.items()}
 
-# %% ../../nbs/deploy/02_bench.ipynb #3f88e16b
+# %% ../../nbs/deploy/02_bench.ipynb #f97d7ffa
 def _both_engines(wide, size, images):
     "kind -> precision -> engine, of the wide backbone and of the default's encoder"
     pieces = [image[:, :size//4, :size//4] for image in images] # the wide one's ranges are measured on a corner
     return dict(wide=engines_of(wide, (size,size), pieces), default=engines_of(Encoder().eval(), (size,size), images))
 
+# %% ../../nbs/deploy/02_bench.ipynb #3f88e16b
 def _bank_ratio(fast, images, grid):
     "The ratio of `measure_bank` as a figure, and what else it gives"
     bank = measure_bank(fast, Repeated(images, 100), grid)

@@ -85,7 +85,7 @@ def _of_group(error):
     if isinstance(error, (_Terminated, dist.DistError)): return True
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in lost)
 
-# %% ../../nbs/deploy/01_distributed.ipynb #56519696
+# %% ../../nbs/deploy/01_distributed.ipynb #822987c9
 def _say_who_is_gone(store, rank):
     "Raise one line by the first rank that is left; the others end without one"
     gone = _absent(store, rank)
@@ -95,18 +95,20 @@ def _say_who_is_gone(store, rank):
     raise InputError(f'{_who_is(gone)} gone, of {rank.of}: all ranks are stopped',
         do='start them again to go on, or let torchrun do it (--max-restarts)')
 
+# %% ../../nbs/deploy/01_distributed.ipynb #56519696
 def _who_is(numbers):
     "Ranks as the subject of a sentence"
     names = ', '.join(map(str, numbers))
     return f'rank {names} is' if len(numbers) == 1 else f'ranks {names} are'
 
-# %% ../../nbs/deploy/01_distributed.ipynb #fda1f0e7
+# %% ../../nbs/deploy/01_distributed.ipynb #3a5ce284
 def _answer(store, name, waiting):
     "Tell the ranks that ask the name of the group; the numbers of those that have not got it"
     for number in waiting:
         if store.check([f'asks/{number}']): store.set('name/' + store.get(f'asks/{number}').decode(), name)
     return [number for number in waiting if not store.check([f'has/{name}/{number}'])]
 
+# %% ../../nbs/deploy/01_distributed.ipynb #fda1f0e7
 def _ask(store, number, seconds):
     "The name of the group, from the first rank"
     key = uuid4().hex

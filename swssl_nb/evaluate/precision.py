@@ -17,9 +17,10 @@ from .metrics import auroc
 from ..models.engine import has_bf16
 from ..phantom.mixed_lesions import SyntheticLesions
 
-# %% ../../nbs/evaluate/18_precision.ipynb #4d5aac0d
+# %% ../../nbs/evaluate/18_precision.ipynb #34e6ebc0
 least_rank_correlation, largest_loss = 0.995, 0.003 # what a precision must keep, and what it may lose
 
+# %% ../../nbs/evaluate/18_precision.ipynb #4d5aac0d
 @dataclass(frozen=True)
 class PrecisionTrial:
     "What a precision does to scores, beside 32-bit floats on the same images"

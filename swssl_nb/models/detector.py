@@ -349,12 +349,13 @@ def _salad_from_6(settings, arrays):
 
 _methods_from_6 = dict(swssl=_swssl_from_6, salad=_salad_from_6)
 
-# %% ../../nbs/models/06_detector.ipynb #2d750a89
+# %% ../../nbs/models/06_detector.ipynb #a10c0a05
 def _from_5(meta, arrays):
     "A run of format 5 as one of format 6"
     if meta['calibration'] is not None: meta = dict(meta, calibration=dict(meta['calibration'], scored_on=None))
     return meta, arrays
 
+# %% ../../nbs/models/06_detector.ipynb #2d750a89
 def _from_6(meta, arrays):
     "A run of format 6 as one of format 7"
     meta = _renamed(meta, dict(prepare='preprocess'))
@@ -364,7 +365,7 @@ def _from_6(meta, arrays):
     if change: meta['settings'],arrays = change(meta['settings'], arrays)
     return meta, arrays
 
-# %% ../../nbs/models/06_detector.ipynb #36572498
+# %% ../../nbs/models/06_detector.ipynb #d311efde
 def _from_7(meta, arrays):
     "A run of format 7 as one of format 8"
     return dict(meta, preprocess=dict(meta['preprocess'], native=None, native_levels=None)), arrays
@@ -373,6 +374,7 @@ def _without_shift(scorer):
     "The settings of a scorer as before features could be compared as directions"
     return dict(scorer, mean_shift=False) if scorer['name'] == 'window_distance' else scorer
 
+# %% ../../nbs/models/06_detector.ipynb #36572498
 def _from_8(meta, arrays):
     "A run of format 8 as one of format 9"
     if meta['method'] != 'swssl': return meta, arrays

@@ -17,7 +17,7 @@ from ..core import InputError, choose_device, progress_of, set_seeds
 from ..data.cases import refuse_shared_patients
 from ..data.preprocess import Preprocess
 
-# %% ../../nbs/models/10_swssl.ipynb #a486ce82
+# %% ../../nbs/models/10_swssl.ipynb #239c55aa
 from .augment import Augment
 from .detector import Detector
 from ..data.cache import PreprocessedImages, native_size, with_native_size
@@ -26,6 +26,8 @@ from .engine import engine, has_bf16, model_bytes, model_from_bytes
 from .learner import ShownLearner
 from .lesion_head import LesionScore
 from .memory import patient_groups
+
+# %% ../../nbs/models/10_swssl.ipynb #a486ce82
 from .objectives import BothObjectives, LesionObjective, Objective, SwsslObjective
 from .objectives import Sampling, Views, WindowModel, example_shape, int8_engine
 import swssl_nb.models.show # what a learner shows of windows

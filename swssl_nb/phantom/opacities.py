@@ -48,7 +48,7 @@ class Scene:
         self.mask = self.body.mask.to(x.device)
         self.tissue = _tissue(self.small, self.body)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #c7909104
+# %% ../../nbs/phantom/05_opacities.ipynb #8d7ca69c
 def _between(sides):
     "What lies between the lungs, bool B x 1 x 64 x 64"
     left,right = sides[:,:1].int(),sides[:,1:].int()
@@ -56,6 +56,7 @@ def _between(sides):
     before_right = right.flip(3).cummax(3).values.flip(3)
     return (after_left*before_right).bool() & ~sides.any(1, keepdim=True)
 
+# %% ../../nbs/phantom/05_opacities.ipynb #c7909104
 def _tissue(small, body):
     "The grey of soft tissue of each image, B x 1 x 1 x 1"
     sides = body.sides.to(small.device)
@@ -133,13 +134,14 @@ def grid(self:Scene,
     columns = torch.arange(self.size[1], device=self.x.device).view(1, 1, 1, -1) + 0.5
     return rows - centre[:,0].view(-1, 1, 1, 1), columns - centre[:,1].view(-1, 1, 1, 1)
 
-# %% ../../nbs/phantom/05_opacities.ipynb #e18408ed
+# %% ../../nbs/phantom/05_opacities.ipynb #63da9ce4
 def _depth(mask):
     "How deep each cell of a small mask lies inside, negative outside; float32, in cells"
     inside,outside = (ndimage.distance_transform_edt(part) for part in (mask, ~mask))
     if not (~mask).any(): inside[:] = len(mask)
     return ndimage.gaussian_filter(inside - outside, 1).astype(np.float32)
 
+# %% ../../nbs/phantom/05_opacities.ipynb #e18408ed
 @patch
 def depth(self:Scene,
     masks # bool B x 64 x 64
@@ -237,13 +239,14 @@ def _streaks(scene, centre, n=3):
         streaks = torch.maximum(streaks, torch.exp(-(across/thick)**2)*(along > 0))
     return streaks
 
-# %% ../../nbs/phantom/05_opacities.ipynb #1f8c2258
+# %% ../../nbs/phantom/05_opacities.ipynb #d565b715
 def _one_side(scene):
     "A random lung of each image: its small mask, bool B x 64 x 64, and -1 for the image's left, 1 for its right"
     right = torch.rand(len(scene)) < 0.5
     sides = scene.body.sides
     return torch.where(right[:,None,None], sides[:,1], sides[:,0]), torch.where(right, 1., -1.)
 
+# %% ../../nbs/phantom/05_opacities.ipynb #1f8c2258
 def _extent(masks, axis):
     "First and last row (axis 1) or column (axis 2) of small masks, float B x 1 x 1 x 1, in shares of the image"
     lines = masks.any(3 - axis).float()

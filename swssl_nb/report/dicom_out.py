@@ -71,10 +71,12 @@ def run_mark(
     except OSError: raise InputError('no such run folder', run, 'name a folder that train wrote') from None
     return hashlib.sha256(description).hexdigest()[:16]
 
-# %% ../../nbs/report/07_dicom_out.ipynb #650a9725
+# %% ../../nbs/report/07_dicom_out.ipynb #6d560a92
 _always = '''StudyInstanceUID SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns Laterality
     ImageLaterality PatientOrientation FrameOfReferenceUID PixelSpacing ImagePositionPatient ImageOrientationPatient
     SliceThickness LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod'''.split()
+
+# %% ../../nbs/report/07_dicom_out.ipynb #650a9725
 _identifiers = '''PatientID IssuerOfPatientID PatientName PatientBirthDate PatientSex PatientIdentityRemoved
     DeidentificationMethod DeidentificationMethodCodeSequence StudyDate StudyTime AccessionNumber StudyID
     StudyDescription ReferringPhysicianName PositionReferenceIndicator'''.split()
