@@ -145,9 +145,10 @@ def rectangle_means(
     "The mean inside each rectangle, pixels cut by its edge counted by their share"
     left,top,right,bottom = np.asarray(rectangles, dtype=float).reshape(-1, 4).T
     height,width = np.shape(heatmap)
-    rows = _overlap(top, bottom, height)@np.asarray(heatmap, dtype=float)
-    sums = (rows*_overlap(left, right, width)).sum(1)
-    return sums/((bottom-top)*(right-left)*height*width)
+    sums = np.pad(np.asarray(heatmap, dtype=float).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    def up_to(y, x): return ndimage.map_coordinates(sums, (y*height, x*width), order=1, mode='nearest')
+    inside = up_to(bottom, right) - up_to(top, right) - up_to(bottom, left) + up_to(top, left)
+    return inside/((bottom-top)*(right-left)*height*width)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #84760519
 class Spool:
