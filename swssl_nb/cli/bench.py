@@ -11,7 +11,8 @@ from ..core import InputError, write_json
 from .arguments import add_command, add_running
 
 # %% ../../nbs/cli/05_bench.ipynb #da38334a
-_printed = ('same_encoder_ratio', 'default_ratio', 'seconds_per_image', 'bank_ratio', 'peak_share', 'search_10000')
+_printed = ('same_encoder_ratio', 'default_ratio', 'seconds_per_image', 'bank_ratio', 'peak_share', 'search_10000',
+    'train_minutes')
 
 def _lines(name, figure):
     "A figure as text, a line for each precision that was measured"

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['in_turns', 'spread', 'machine_jobs', 'cpu_name', 'machine_limits', 'PlainWindows', 'gflop', 'detector_of', 'Repeated',
-           'forget_largest', 'measure_bank', 'measure_search', 'peak_of_scoring', 'OfficialLoading', 'engines_of',
-           'bench']
+           'forget_largest', 'measure_bank', 'measure_search', 'peak_of_scoring', 'OfficialLoading', 'measure_training',
+           'engines_of', 'bench']
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-3
 import copy, platform, subprocess, sys, tempfile, time
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 import numpy as np, torch
@@ -20,12 +20,13 @@ from ..core import InputError, peak_memory
 # %% ../../nbs/deploy/02_bench.ipynb #a62daaa8
 from ..data.cases import Case
 from ..data.preprocess import Preprocess
-from ..phantom.cases import phantom_image
+from ..phantom.cases import phantom, phantom_image
 from ..models.windows import Grid, cut
 from ..models.encoder import Encoder
 from ..models.engine import engine, has_bf16
 from ..models.memory import ImageMemory, WindowMemory
 from ..models.shortlist import ShortlistMemory
+from ..models.recipes import default_recipe, recipes
 
 # %% ../../nbs/deploy/02_bench.ipynb #279e2234
 from ..models.scorers import ImageDistance, NormalStatistics, WindowDistance
@@ -295,6 +296,23 @@ def __getitem__(self:OfficialLoading, i):
     neighbour = min(position + 1, len(self.grid) - 1)
     return cut(x, self.grid, [position, position, neighbour])[0]
 
+# %% ../../nbs/deploy/02_bench.ipynb #17efcbd6
+def measure_training(
+    size:int=1024, # Working size, pixels
+    images:int=20, # Phantoms to learn from
+    draws:int=60, # Changed images that the head learns from
+    turns:int=5 # Of all of it
+)->dict: # minutes, their spread, and of how many images
+    "Train the default from nothing to a detector"
+    cases = phantom(images, 0, size=size, seed=0)
+    cases.reader = cache(cases.reader)
+    for case in cases: case.radiograph()
+    recipe = recipes[default_recipe].change(draws=draws, size=size, hold=0., window=min(128, size//4))
+    def learned(): recipe.train(cases, seed=0).detector(**recipe.detector)
+
+    minutes = in_turns({'fp32': learned}, turns)['fp32']/60
+    return dict(**spread(minutes), precision='fp32', by={'fp32': spread(minutes)}, images=images, draws=draws)
+
 # %% ../../nbs/deploy/02_bench.ipynb #cell-31
 def engines_of(
     encoder:Encoder, # In eval mode
@@ -378,7 +396,8 @@ def bench(
     windows:int=12, # Of the plain procedure's 784 that are timed in a turn
     images:tuple=(200, 1349), # In memories that are searched
     backbone:str='wide_resnet50_2', # Of the plain procedure
-    searched:int=10_000 # Normal images in the memory of `search_10000`, 3.5 GB at 1024 pixels
+    searched:int=10_000, # Normal images in the memory of `search_10000`, 3.5 GB at 1024 pixels
+    learned:tuple=(20, 60) # Phantoms that `train_minutes` learns from, and changed images
 )->dict: # For JSON
     "All measurements side by side"
     grid,wide = Grid((size,size)),Encoder(backbone, (-1,), 'random').eval()
@@ -392,4 +411,4 @@ def bench(
     whole = times['plain']*len(Grid(grid.size, edge='official'))/windows
     figures = _figures(times, whole, images, gflop(wide, grid.size))
     return dict(figures, bank_ratio=_bank_ratio(engines['default']['fp32'], some, grid),
-        search_10000=measure_search(grid, searched, turns))
+        search_10000=measure_search(grid, searched, turns), train_minutes=measure_training(size, *learned, turns))
