@@ -23,7 +23,10 @@ class InputError(ValueError):
         self.what,self.path,self.do = what,path,do
         where = '' if path is None else f'{path}: '
         advice = '' if do is None else f'; {do}'
-        super().__init__(' '.join(f'{where}{what}{advice}'.split()))
+        self.line = ' '.join(f'{where}{what}{advice}'.split())
+        super().__init__(self.line)
+
+    def __str__(self): return self.line # whatever fastai puts in front of the text of an error in a callback
 
 # %% ../nbs/00_core.ipynb #cell-010
 def set_seeds(

@@ -6,7 +6,7 @@
 __all__ = ['random_state', 'set_random_state', 'images_digest', 'write_checkpoint', 'read_checkpoint', 'Checkpoint']
 
 # %% ../../nbs/models/16_resume.ipynb #cell-003
-import hashlib, json
+import hashlib, io, json
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
@@ -48,7 +48,9 @@ def write_checkpoint(
     "Write it whole or not at all"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as part: torch.save(state, part)
+    buffer = io.BytesIO() # torch does not say that a disk is full
+    torch.save(state, buffer)
+    with written_whole(path) as part: part.write_bytes(buffer.getbuffer())
 
 # %% ../../nbs/models/16_resume.ipynb #66e1b318
 def read_checkpoint(
