@@ -10,6 +10,7 @@ import hashlib, io, json
 from functools import partial
 from pathlib import Path
 import numpy as np, torch
+import swssl_nb.models.detector # which silences what the first import of fastai warns of
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import get_random_states, set_random_states
