@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['InputError', 'set_seeds', 'choose_device', 'use_device', 'linked_file', 'written_whole', 'is_part', 'write_json',
-           'read_json', 'check_form', 'peak_memory', 'live_output', 'say_phase', 'progress_of', 'real_images']
+           'read_json', 'check_form', 'processors', 'peak_memory', 'live_output', 'say_phase', 'progress_of',
+           'real_images']
 
 # %% ../nbs/00_core.ipynb #cell-003
 import json, os, random, re, sys
@@ -227,6 +228,14 @@ def check_form(
     fault = _fault(value, form, '')
     if fault: raise InputError(fault, path, do)
     return value
+
+# %% ../nbs/00_core.ipynb #ab9ec520
+def processors(
+    most:int=8 # No more than these
+)->int: # 1 or more
+    "How many processors this process may use"
+    given = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    return min(given, most)
 
 # %% ../nbs/00_core.ipynb #a876c889
 def peak_memory()->int: # bytes

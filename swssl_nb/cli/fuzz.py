@@ -6,8 +6,8 @@
 __all__ = ['make_project', 'project_seeds', 'Silent', 'Lab', 'Worker', 'fuzz', 'counts_table', 'went_wrong']
 
 # %% ../../nbs/cli/05g_fuzz.ipynb #fefec4b2
-import asyncio, contextlib, csv, faulthandler, importlib, io, json, math, multiprocessing, os, shutil, sys, tempfile
-import traceback
+import asyncio, contextlib, csv, faulthandler, importlib, io, json, math, multiprocessing, os, shutil, signal, sys
+import tempfile, time, traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -410,7 +410,8 @@ def try_cache(self:Lab,
     return True
 
 # %% ../../nbs/cli/05g_fuzz.ipynb #0e78f9a3
-_most_memory,_most_seconds = 2*1000**3,10
+_most_memory = 2*1000**3
+_most_seconds,_most_waiting = 10,60 # of a processor, of the clock
 
 def _reset_peak():
     "Measure the memory from now on"
@@ -423,6 +424,13 @@ def _limit_memory(more=4*1000**3):
     import resource
     held = int(pages.read_text().split()[0])*resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + more, held + more))
+
+def _limit_time():
+    "The system ends this process when it has used its time, counted from now"
+    if not hasattr(signal, 'SIGXCPU'): return
+    import resource
+    last = math.ceil(time.process_time()) + _most_seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (last, resource.RLIM_INFINITY))
 
 # %% ../../nbs/cli/05g_fuzz.ipynb #2bfaf786
 def _place_of(error):
@@ -464,7 +472,10 @@ def _serve(ask, place, log):
     lab = Lab(place, lambda step: ask.send(('step', step)))
     _limit_memory()
     ask.send(('ready', None))
-    while True: ask.send(('done', lab.tried(ask.recv())))
+    while True:
+        mutant = ask.recv()
+        _limit_time()
+        ask.send(('done', lab.tried(mutant)))
 
 # %% ../../nbs/cli/05g_fuzz.ipynb #3358f76e
 class Worker:
@@ -498,6 +509,13 @@ def stop(self:Worker):
     self.process = None
 
 # %% ../../nbs/cli/05g_fuzz.ipynb #ab9a1c69
+def _end_of(step, code):
+    "What it says of a file that the process ended with an exit code"
+    out_of_time = -getattr(signal, 'SIGXCPU', math.inf)
+    if code == out_of_time: return 'hang',f'{step}: over {_most_seconds} s of a processor'
+    return 'crash',f'{step}: the process ended with {code}'
+
+# %% ../../nbs/cli/05g_fuzz.ipynb #bf7ebd0a
 @patch
 def tried(self:Worker,
     mutant:Mutant
@@ -507,14 +525,14 @@ def tried(self:Worker,
     step = 'start'
     try:
         self.ask.send(mutant)
-        while self.ask.poll(_most_seconds):
+        while self.ask.poll(_most_waiting):
             kind,found = self.ask.recv()
             if kind == 'done': return found
             step = found
-        found = 'hang',f'{step}: over {_most_seconds} s'
+        found = 'hang',f'{step}: over {_most_waiting} s of the clock'
     except (EOFError, ConnectionError):
         self.process.join(10)
-        found = 'crash',f'{step}: the process ended with {self.process.exitcode}'
+        found = _end_of(step, self.process.exitcode)
     self.stop()
     return found
 

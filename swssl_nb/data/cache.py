@@ -344,7 +344,7 @@ def add(self:ImageCache,
     progress:bool=True # Show how far it is, see `progress_of`
 )->list: # For each case: key, levels (uint8 or uint16 H x W), or the `InputError` that says why it has neither
     "Bring images to working size, those that are not there yet"
-    threads = dict(n_workers=workers or min(os.cpu_count(), 8), threadpool=True)
+    threads = dict(n_workers=workers or processors(), threadpool=True)
     items = _keyed(list(cases), preprocess, threads)
     keys = {key for _,key,_ in items if key}
     new = {key for key in keys if not self.has(key)}
@@ -468,10 +468,10 @@ def _wait_for(case, slot):
 def read_ahead(
     cases, # Any iterable of cases
     read, # Function of a case to its value; an `InputError` or `OSError` it raises is handed on as the value
-    ahead:int=2 # Images held at a time beside the one in use
+    ahead:int=None # Images held at a time beside the one in use; by default 2, or one for each processor up to 8
 ): # Generator of (case, value or exception)
     "Yield `(case, value or exception)` in order, reading `ahead` cases before they are asked for"
-    waiting = deque()
+    waiting,ahead = deque(),ahead or max(processors(), 2)
     for case in cases:
         waiting.append(_start_reading(case, read))
         if len(waiting) > ahead: yield _wait_for(*waiting.popleft())

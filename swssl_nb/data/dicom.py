@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from threading import Lock, Timer
+from queue import LifoQueue
+from threading import Timer
 from fastcore.basics import patch
 from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
@@ -443,18 +444,17 @@ def _decode_requests():
 
 # %% ../../nbs/data/00_dicom.ipynb #4a20967e
 class _Helper:
-    "A process that decodes, for all threads of this one"
+    "A process that decodes for one thread"
     program = 'from swssl_nb.data.dicom import _decode_requests; _decode_requests()'
-    def __init__(self): self.lock,self.process,self.of = Lock(),None,None
+    def __init__(self): self.process = None
 
     def _started(self):
-        "The process; one of another process, which forked, is not ours"
-        if self.process is None or self.process.poll() is not None or self.of!=os.getpid():
+        "The process, a new one where it has ended"
+        if self.process is None or self.process.poll() is not None:
             root = str(Path(sys.modules['swssl_nb'].__file__).resolve().parents[1])
             paths = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
             self.process = subprocess.Popen([sys.executable, '-W', 'ignore', '-c', self.program], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ, PYTHONPATH=paths))
-            self.of = os.getpid()
             self._answer('', 0, 60) # it is ready, and says that there is no such file
         return self.process
 
@@ -482,20 +482,39 @@ def _answer(self:_Helper, path, frame, seconds):
 @patch
 def decode(self:_Helper, path, frame, pixels):
     "The stored values of one frame; the error of the decoder where it raises one"
-    with self.lock:
-        self._started()
-        head,data = self._answer(os.path.abspath(path), frame, 8 + pixels/4e6)
+    self._started()
+    head,data = self._answer(os.path.abspath(path), frame, 8 + pixels/4e6)
     if head['error']: raise type(head['error'], (ValueError,), {})
     return np.frombuffer(data, head['dtype']).reshape(head['shape'])
 
-_helper = _Helper()
+# %% ../../nbs/data/00_dicom.ipynb #23ab2f0b
+class _Helpers:
+    "Processes that decode, for all threads of this one"
+    def __init__(self, most):
+        self.most = most
+        self.renew()
+
+    def renew(self):
+        "None is started; those of a process that this one was forked from are not ours"
+        self.free = LifoQueue() # who was used last is running
+        for _ in range(self.most): self.free.put(_Helper())
+
+    def decode(self, path, frame, pixels):
+        "As `_Helper.decode`; waits while all are busy"
+        helper = self.free.get()
+        try: return helper.decode(path, frame, pixels)
+        finally: self.free.put(helper)
+
+# %% ../../nbs/data/00_dicom.ipynb #a8710372
+_helpers = _Helpers(processors())
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_helpers.renew)
 
 # %% ../../nbs/data/00_dicom.ipynb #d5e418e5
 def _read_pixels(path, file, ds, frame):
     "The stored values of one frame, H x W, from a file that stands before them"
     try:
         whole = _with_checked_length(file, ds)
-        if _check_packed(file, ds, frame): return _helper.decode(path, frame, ds.Rows*ds.Columns)
+        if _check_packed(file, ds, frame): return _helpers.decode(path, frame, ds.Rows*ds.Columns)
         file.seek(0)
         return pixel_array(whole or file, index=frame)
     except InputError: raise

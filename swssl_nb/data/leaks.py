@@ -110,7 +110,7 @@ def leaks(
     `attrs['skipped']` lists the images that could not be read and compared: [(path, why), ...]."""
     if not len(train) or not len(test):
         raise InputError('a set without images cannot be compared', do='give two sets')
-    hashed = [_hash_cases(cases, threads or os.cpu_count()) for cases in (train,test)]
+    hashed = [_hash_cases(cases, threads or processors()) for cases in (train,test)]
     skipped = dict.fromkeys(hashed[0][2] + hashed[1][2])
     report_skipped(list(skipped), 'leaks', strict)
     files = _same_files(train, test)

@@ -92,7 +92,7 @@ def parse_phantom(
     return dict(kind=kind, seed=seed, index=index, lesion=lesion, size=size, contrast=contrast)
 
 # %% ../../nbs/phantom/03_cases.ipynb #6019a316
-@lru_cache(maxsize=8) # the images in use, those that `read_ahead` holds beside them, and the masks of both
+@lru_cache(maxsize=24) # the images in use, those that `read_ahead` holds beside them, and the masks of both
 def _made(path):
     "Image and mask of a path, for all who ask: hand out copies"
     return phantom_image(**parse_phantom(path))
