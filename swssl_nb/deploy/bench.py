@@ -140,6 +140,10 @@ def _random_memory(grid, images, features, components):
     valid_mask = torch.ones(images, len(grid), dtype=bool)
     return WindowMemory(m.transpose(0,1), valid_mask, grid.cols, project, search_radius=1)
 
+def _by_shortlist(full, shortlist):
+    "The same memory, searched by shortlist"
+    return ShortlistMemory(full.m, full.valid_mask, full.cols, full.project, search_radius=1, shortlist=shortlist)
+
 # %% ../../nbs/deploy/02_bench.ipynb #4202100c
 def _random_scorers(memory, features):
     "The scorers of the default with that memory, a head that was not trained, and means and spreads of 1"
@@ -162,6 +166,7 @@ def detector_of(
     "A detector of random memory, as large as a real one"
     grid = Grid((size,size), window, stride)
     memory = _random_memory(grid, images, fast.features, components)
+    if images > (shortlist := WindowDistance().shortlist): memory = _by_shortlist(memory, shortlist)
     return SwsslDetector(Preprocess(size), fast.module, grid, _random_scorers(memory, fast.features), engine=fast)
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-22
@@ -228,7 +233,7 @@ def measure_search(
 )->dict: # seconds an image, with those of the full search in `by`; bytes of both banks, and the official one over ours
     "Search the memory of very many images"
     full = _random_memory(grid, images, components, components)
-    short = ShortlistMemory(full.m, full.valid_mask, full.cols, full.project, search_radius=1, shortlist=shortlist)
+    short = _by_shortlist(full, shortlist)
     times = in_turns({'int8': _search_of(short), 'fp16': _search_of(full)}, turns)
     by = {precision: spread(seconds) for precision,seconds in times.items()}
     ours,official = _bank_bytes(short),_official_bytes(images, grid)
