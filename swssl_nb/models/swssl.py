@@ -372,7 +372,7 @@ def to_detector(self:WindowModel,
     encoder = copy.deepcopy(self.encoder) # further training must not change the detector
     wanted = _wanted_scorers(self, scorers)
     pool = Committee() if pool is None else pool
-    detector = SwsslDetector(images.preprocess, encoder, self.grid, wanted, pool, self.features, self.shared)
+    detector = SwsslDetector(images.preprocess, encoder, self.grid, wanted, pool, self.features, self.engine())
     return detector.fit(images, self)
 
 # %% ../../nbs/models/10_swssl.ipynb #808f3df6
