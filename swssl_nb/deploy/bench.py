@@ -161,12 +161,13 @@ def detector_of(
     size:int=1024, # Working size, pixels
     window:int=128, # Pixels
     stride:int=32, # Pixels
-    components:int=128 # Of a feature
+    components:int=128, # Of a feature
+    shortlist:int=200 # Images that a part is compared with where there are more; None: all
 )->SwsslDetector:
     "A detector of random memory, as large as a real one"
     grid = Grid((size,size), window, stride)
     memory = _random_memory(grid, images, fast.features, components)
-    if images > (shortlist := WindowDistance().shortlist): memory = _by_shortlist(memory, shortlist)
+    if shortlist and images > shortlist: memory = _by_shortlist(memory, shortlist)
     return SwsslDetector(Preprocess(size), fast.module, grid, _random_scorers(memory, fast.features), engine=fast)
 
 # %% ../../nbs/deploy/02_bench.ipynb #cell-22
