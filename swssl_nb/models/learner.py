@@ -118,8 +118,9 @@ def begun(self:ShownLoader)->int: # Batches of this epoch that are skipped
 
 @patch
 def create_batches(self:ShownLoader, samples):
-    skipped = islice(samples, self.begun()*self.bs, None)
-    yield from super(ShownLoader, self).create_batches(skipped)
+    done = self.begun()
+    left = islice(samples, done*self.bs, None) if done < len(self) else ()
+    yield from super(ShownLoader, self).create_batches(left)
 
 # %% ../../nbs/models/07a_learner.ipynb #79747fce
 class _EpochTable(MasterBar):
