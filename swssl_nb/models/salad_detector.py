@@ -67,6 +67,9 @@ class KeptFeatures:
         self.net,self.images,self.encoder = net,images,None
         self.refresh()
 
+    def __len__(self): return len(self.images)
+    def __getitem__(self, i): return self(torch.tensor([i]))[0] # of the image as it is
+
 # %% ../../nbs/models/14_salad_detector.ipynb #cc5db65b
 @patch
 def refresh(self:KeptFeatures):
@@ -132,9 +135,10 @@ def encoded(self:SaladModel,
     "The embedding of each image by the network as it is now"
     self.eval()
     index = torch.arange(len(images)) if index is None else index
-    if kept := self.kept_of(images): return torch.cat([self.net.embedding(kept(some)) for some in index.split(bs)])
-    device,loader = next(self.parameters()).device,ImageLoader(Subset(images, index.tolist()), bs=bs)
-    return torch.cat([self.net.encode(as_input(x.to(device)))[0] for x,_ in loader])
+    device,kept = next(self.parameters()).device,self.kept_of(images)
+    embedded = self.net.embedding if kept else lambda x: self.net.encode(as_input(x))[0]
+    loader = ImageLoader(Subset(kept or images, index.tolist()), bs=bs)
+    return torch.cat([embedded(x.to(device)) for x,_ in loader])
 
 # %% ../../nbs/models/14_salad_detector.ipynb #d4f16b72
 def trained_slots(
