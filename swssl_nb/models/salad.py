@@ -107,20 +107,20 @@ def forward(self:SaladLoss,
 class ImageViews(Callback):
     "`(images, index)` -> input `(x,)` and target `(x, index)`"
     order = -5
-    kept = None # `KeptFeatures` of the training images, where the model has them
+    known_features = None # `KeptFeatures` of the training images, where the model has them
     def __init__(self,
         flip:float=0.5, # Probability that a training image is mirrored
         augment:Augment=None # What else may change in a training image; nothing by default
     ): store_attr()
 
-    def before_train(self): self.kept = None if self.augment else self.model.kept_of(self.learn.images)
+    def before_train(self): self.known_features = None if self.augment else self.model.kept_of(self.learn.images)
 
 # %% ../../nbs/models/15_salad.ipynb #11a7290d
 @patch
 def _training_view(self:ImageViews, x, index):
     "Training images as the network sees them, or what its encoder sees of them"
     mirrored = torch.rand(len(x), 1, 1, 1) < self.flip
-    if self.kept: return self.kept(index, mirrored.flatten())
+    if self.known_features: return self.known_features(index, mirrored.flatten())
     x = torch.where(mirrored.to(x.device), x.flip(-1), x)
     return as_input(self.augment(x) if self.augment else x)
 

@@ -72,6 +72,7 @@ class KeptFeatures:
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cc5db65b
 @patch
+@torch.inference_mode(False)
 def refresh(self:KeptFeatures):
     "Forget everything where the encoder is another one now, as after loading weights"
     encoder = _weights_digest(self.net.down)
