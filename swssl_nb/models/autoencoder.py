@@ -210,16 +210,25 @@ def feature_maps(self:EncoderAutoencoder,
 
 # %% ../../nbs/models/11_autoencoder.ipynb #4eaeee4b
 @patch
-def features(self:EncoderAutoencoder,
+def pooled(self:EncoderAutoencoder,
     maps:list # What `feature_maps` gave
-)->torch.Tensor: # float32 B x features, scaled
-    "What the linear layer sees"
-    pooled = [cell_means(one_map, self.cells).flatten(1).float() for one_map in maps]
-    return torch.cat(pooled, 1)*self.scale
+)->torch.Tensor: # float32 B x features
+    "The mean of each cell of each map: all that the embedding knows of an image"
+    return torch.cat([cell_means(one_map, self.cells).flatten(1).float() for one_map in maps], 1)
+
+@patch
+def features(self:EncoderAutoencoder, maps): return self.pooled(maps)*self.scale # what the linear layer sees
 
 # %% ../../nbs/models/11_autoencoder.ipynb #cbfd5a46
 @patch
-def embed(self:EncoderAutoencoder, maps): return F.normalize(self.squeeze(self.features(maps)).float()), maps[-1]
+def embedding(self:EncoderAutoencoder,
+    pooled:torch.Tensor # float32 B x features, what `pooled` gave
+)->torch.Tensor: # float32 B x dim, of length 1
+    "What the part that learns makes of it"
+    return F.normalize(self.squeeze(pooled*self.scale).float())
+
+@patch
+def embed(self:EncoderAutoencoder, maps): return self.embedding(self.pooled(maps)), maps[-1]
 
 @patch
 def decode(self:EncoderAutoencoder, code): return self.up(code)

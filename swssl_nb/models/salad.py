@@ -107,18 +107,27 @@ def forward(self:SaladLoss,
 class ImageViews(Callback):
     "`(images, index)` -> input `(x,)` and target `(x, index)`"
     order = -5
+    known_features = None # `KeptFeatures` of the training images, where the model has them
     def __init__(self,
         flip:float=0.5, # Probability that a training image is mirrored
         augment:Augment=None # What else may change in a training image; nothing by default
     ): store_attr()
 
+    def before_train(self): self.known_features = None if self.augment else self.model.kept_of(self.learn.images)
+
+# %% ../../nbs/models/15_salad.ipynb #11a7290d
+@patch
+def _training_view(self:ImageViews, x, index):
+    "Training images as the network sees them, or what its encoder sees of them"
+    mirrored = torch.rand(len(x), 1, 1, 1) < self.flip
+    if self.known_features: return self.known_features(index, mirrored.flatten())
+    x = torch.where(mirrored.to(x.device), x.flip(-1), x)
+    return as_input(self.augment(x) if self.augment else x)
+
 # %% ../../nbs/models/15_salad.ipynb #c2596297
 @patch
 def before_batch(self:ImageViews):
-    x = self.xb[0]
-    if self.training: x = torch.where(torch.rand(len(x), 1, 1, 1).to(x.device) < self.flip, x.flip(-1), x)
-    if self.training and self.augment: x = self.augment(x)
-    x = as_input(x)
+    x = self._training_view(self.xb[0], *self.yb) if self.training else as_input(self.xb[0])
     self.learn.xb = (x,)
     if self.yb: self.learn.yb = x, *self.yb # none where a summary asks for the shapes alone
 
@@ -283,6 +292,7 @@ def before_fit(self:StartFromImages):
 def _features(self:StartFromImages, net, images):
     "float32 at most `most` x features"
     some = torch.linspace(0, len(images)-1, min(self.most, len(images))).round().long().unique()
+    if kept := self.model.kept_of(images): return kept(some)
     batches = [torch.stack([images[i] for i in index]).to(net.scale.device) for index in some.split(32)]
     return torch.cat([net.features(net.feature_maps(as_input(x))) for x in batches])
 
@@ -389,6 +399,7 @@ def salad_learner(
     cbs = _callbacks(objective, flip, augment, kwargs.pop('cbs', None))
     learn = _learner(net, images, objective, bs, cbs, kwargs)
     learn.images = images
+    learn.model.keep(images)
     learn.settings = dict(made, **asdict(objective), bs=bs, flip=flip, seed=seed,
         augment=augment and augment.settings(), preprocess=preprocess.settings())
     return learn
