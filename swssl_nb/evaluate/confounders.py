@@ -104,14 +104,14 @@ def _standardised(labels, values):
     varies = np.ptp(values, axis=0) > 0
     return np.where(varies, centred/np.where(spread > 0, spread, 1e-12), 0)
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #6d1da95d
+# %% ../../nbs/evaluate/01_confounders.ipynb #c32aeec4
 def _points(values):
     "Distinct rows of N x K values; and for each a list of the rows that are equal to it, the first one last"
     points,number,counts = np.unique(values, axis=0, return_inverse=True, return_counts=True)
     backwards = len(values) - 1 - np.argsort(number.ravel()[::-1], kind='stable')
     return points,[rows.tolist() for rows in np.split(backwards, np.cumsum(counts)[:-1])]
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #e2f2da85
+# %% ../../nbs/evaluate/01_confounders.ipynb #583f92ce
 def _next_distance(points, others, done, caliper, most):
     "A distance beyond `done` up to which few pairs of points are left; infinite where all that are left are few"
     here,there = KDTree(points),KDTree(others)
@@ -123,7 +123,7 @@ def _next_distance(points, others, done, caliper, most):
         distance = middle
     return distance
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #eedb4d8a
+# %% ../../nbs/evaluate/01_confounders.ipynb #9b65348f
 def _pairs_up_to(points, others, distance, caliper):
     "(distance, point, other point) of pairs within a distance that differ by at most the caliper, the nearest first"
     a_little_more,p = min(distance, caliper)*(1 + 1e-9),2 if distance < np.inf else np.inf
@@ -134,7 +134,7 @@ def _pairs_up_to(points, others, distance, caliper):
     inside = inside[np.argsort(exact[inside], kind='stable')]
     return zip(exact[inside].tolist(), near['i'][inside].tolist(), near['j'][inside].tolist())
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #79feef97
+# %% ../../nbs/evaluate/01_confounders.ipynb #88dd473b
 def _pair_up(partners, rows, columns):
     "Pairs of points equally far apart (a point -> its partners): the first free row, with its first free column"
     while True:
@@ -144,13 +144,13 @@ def _pair_up(partners, rows, columns):
         other = min((one for one in partners[point] if columns[one]), key=lambda one: columns[one][-1])
         yield rows[point].pop(),columns[other].pop()
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #af9a02d3
+# %% ../../nbs/evaluate/01_confounders.ipynb #ab6546b0
 def _free(points, rows):
     "The points that still have a row, and their rows"
     left = [number for number,of_point in enumerate(rows) if of_point]
     return points[left],[rows[number] for number in left]
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #089543ef
+# %% ../../nbs/evaluate/01_confounders.ipynb #5b19ffb1
 def _nearest_pairs(abnormal, normal, caliper, most=2**16):
     "Pairs (row of abnormal, row of normal), int P x 2: the nearest first, no row twice; `most`: pairs seen together"
     (points,rows),(others,columns) = _points(abnormal),_points(normal)
@@ -165,13 +165,13 @@ def _nearest_pairs(abnormal, normal, caliper, most=2**16):
         (points,rows),(others,columns) = _free(points, rows),_free(others, columns)
     return np.array(pairs, dtype=int).reshape(-1, 2)
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #8410ab3d
+# %% ../../nbs/evaluate/01_confounders.ipynb #cell-022
 def _logit(labels, standardised):
     "The linear part of a logistic regression from standardised quantities to the label, N x 1"
     bounded = np.clip(standardised, -1e3, 1e3) # one that separates the classes completely leaves no pair either way
     return LogisticRegression(max_iter=1000).fit(bounded, labels).decision_function(bounded)[:,None]
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #6739b469
+# %% ../../nbs/evaluate/01_confounders.ipynb #f0115217
 def _match_view(labels, values, caliper, how):
     "The pairs among images of one view, int P x 2"
     standardised = _standardised(labels, values)
@@ -180,7 +180,7 @@ def _match_view(labels, values, caliper, how):
     pairs = _nearest_pairs(standardised[abnormal], standardised[normal], caliper)
     return np.c_[abnormal[pairs[:,0]], normal[pairs[:,1]]]
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #9b2adeac
+# %% ../../nbs/evaluate/01_confounders.ipynb #2a5b7ac8
 def _quantity_table(labels, quantities, how):
     "Labels N and quantities N x K as arrays; `InputError` where they cannot be matched on"
     if how not in ('nearest','propensity'):
@@ -192,7 +192,7 @@ def _quantity_table(labels, quantities, how):
         raise InputError('a quantity is not a finite number', do='skip that image and say so')
     return labels,values
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #09185b70
+# %% ../../nbs/evaluate/01_confounders.ipynb #cell-023
 def match(
     labels, # int N: 0 normal, 1 abnormal
     quantities, # float N x K, a table or an array; at least one quantity
