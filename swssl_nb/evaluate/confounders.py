@@ -7,6 +7,8 @@ __all__ = ['confounder_names', 'noise_level', 'file_sizes', 'compressed_size', '
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #cell-003
 import io
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 import numpy as np
 from PIL import Image
@@ -102,19 +104,65 @@ def _standardised(labels, values):
     varies = np.ptp(values, axis=0) > 0
     return np.where(varies, centred/np.where(spread > 0, spread, 1e-12), 0)
 
-# %% ../../nbs/evaluate/01_confounders.ipynb #cell-020
-def _nearest_pairs(abnormal, normal, caliper):
-    "Pairs (row of abnormal, row of normal), int P x 2: the nearest first, no row twice"
-    near = KDTree(abnormal).sparse_distance_matrix(KDTree(normal), caliper, p=np.inf, output_type='ndarray')
-    rows,columns = near['i'],near['j']
-    distance = np.linalg.norm(abnormal[rows] - normal[columns], axis=1)
-    taken_rows,taken_columns,pairs = set(),set(),[]
-    for k in np.lexsort((columns, rows, distance)):
-        row,column = int(rows[k]),int(columns[k])
-        if row in taken_rows or column in taken_columns: continue
-        taken_rows.add(row)
-        taken_columns.add(column)
-        pairs.append((row, column))
+# %% ../../nbs/evaluate/01_confounders.ipynb #c32aeec4
+def _points(values):
+    "Distinct rows of N x K values; and for each a list of the rows that are equal to it, the first one last"
+    points,number,counts = np.unique(values, axis=0, return_inverse=True, return_counts=True)
+    backwards = len(values) - 1 - np.argsort(number.ravel()[::-1], kind='stable')
+    return points,[rows.tolist() for rows in np.split(backwards, np.cumsum(counts)[:-1])]
+
+# %% ../../nbs/evaluate/01_confounders.ipynb #583f92ce
+def _next_distance(points, others, done, caliper, most):
+    "A distance beyond `done` up to which few pairs of points are left; infinite where all that are left are few"
+    here,there = KDTree(points),KDTree(others)
+    if done >= caliper or here.count_neighbors(there, caliper, p=np.inf) <= most: return np.inf
+    distance = caliper
+    while here.count_neighbors(there, distance) > most:
+        middle = (done + distance)/2
+        if not done < middle < distance: break
+        distance = middle
+    return distance
+
+# %% ../../nbs/evaluate/01_confounders.ipynb #9b65348f
+def _pairs_up_to(points, others, distance, caliper):
+    "(distance, point, other point) of pairs within a distance that differ by at most the caliper, the nearest first"
+    a_little_more,p = min(distance, caliper)*(1 + 1e-9),2 if distance < np.inf else np.inf
+    near = KDTree(points).sparse_distance_matrix(KDTree(others), a_little_more, p, output_type='ndarray')
+    difference = points[near['i']] - others[near['j']]
+    exact = np.linalg.norm(difference, axis=1)
+    inside = np.flatnonzero((exact <= distance) & (np.abs(difference).max(1) <= caliper))
+    inside = inside[np.argsort(exact[inside], kind='stable')]
+    return zip(exact[inside].tolist(), near['i'][inside].tolist(), near['j'][inside].tolist())
+
+# %% ../../nbs/evaluate/01_confounders.ipynb #88dd473b
+def _pair_up(partners, rows, columns):
+    "Pairs of points equally far apart (a point -> its partners): the first free row, with its first free column"
+    while True:
+        free = [point for point,others in partners.items() if rows[point] and any(columns[one] for one in others)]
+        if not free: return
+        point = min(free, key=lambda one: rows[one][-1])
+        other = min((one for one in partners[point] if columns[one]), key=lambda one: columns[one][-1])
+        yield rows[point].pop(),columns[other].pop()
+
+# %% ../../nbs/evaluate/01_confounders.ipynb #ab6546b0
+def _free(points, rows):
+    "The points that still have a row, and their rows"
+    left = [number for number,of_point in enumerate(rows) if of_point]
+    return points[left],[rows[number] for number in left]
+
+# %% ../../nbs/evaluate/01_confounders.ipynb #5b19ffb1
+def _nearest_pairs(abnormal, normal, caliper, most=2**16):
+    "Pairs (row of abnormal, row of normal), int P x 2: the nearest first, no row twice; `most`: pairs seen together"
+    (points,rows),(others,columns) = _points(abnormal),_points(normal)
+    pairs,done = [],0
+    while rows and columns and done < np.inf:
+        done = _next_distance(points, others, done, caliper, most)
+        near = _pairs_up_to(points, others, done, caliper)
+        for _,level in groupby(near, key=itemgetter(0)):
+            partners = {}
+            for _,point,other in level: partners.setdefault(point, []).append(other)
+            pairs += _pair_up(partners, rows, columns)
+        (points,rows),(others,columns) = _free(points, rows),_free(others, columns)
     return np.array(pairs, dtype=int).reshape(-1, 2)
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #cell-022

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['Located', 'locate', 'Volume', 'volumes_of', 'ImageMarks', 'marks_and_hits', 'localise_image', 'Kept',
-           'pointing_figures', 'box_figures', 'localisation_figures']
+           'pointing_figures', 'Named', 'box_figures', 'localisation_figures']
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #69c5921f
 from dataclasses import dataclass
-from itertools import chain, repeat
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from ..core import *
@@ -120,12 +119,11 @@ def localise_image(
     return hit if lesions else None, located, marks_and_hits(scored, case, lesions, volume)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #3ce90694
-@dataclass
+@dataclass(slots=True)
 class _KeptLesions:
     "Where the lesions of one image lie in the files"
-    first:int # Row of its first lesion in `Kept.lesions`
+    first:int # Row of its first lesion in `Kept.lesions` and `Kept.boxes`
     end:int # One more than that of its last
-    boxes:list # Bounding box of each, as in `Located`
     cover:int # Row in `Kept.cover`
 
 class _LesionMaps:
@@ -145,7 +143,7 @@ class Kept:
         self.with_lesions = {} # number of the kept image -> `_KeptLesions`
         self.froc = Froc()
         self.heatmaps,self.brightness = Spool((128,128)),Spool((128,128), np.float16)
-        self.lesions,self.cover = Spool((128,128), bool),Spool((64,64), bool)
+        self.lesions,self.boxes,self.cover = Spool((128,128), bool),Spool((4,), float),Spool((64,64), bool)
         self.marked = Spool((4,), np.int32) # number in the table, number here or -1, height and width in pixels
 
     def __len__(self): return len(self.rows)
@@ -164,8 +162,9 @@ def _add_maps(self:Kept, row, located):
     "Take in the small maps of an image"
     if located.lesions:
         first = len(self.lesions)
-        self.with_lesions[len(self)] = _KeptLesions(first, first + len(located.lesions), located.boxes, len(self.cover))
+        self.with_lesions[len(self)] = _KeptLesions(first, first + len(located.lesions), len(self.cover))
         self.lesions.add(located.lesions)
+        self.boxes.add(located.boxes)
         self.cover.add(located.cover)
     self.heatmaps.add(located.heatmap)
     self.brightness.add(located.brightness)
@@ -200,7 +199,8 @@ def located(self:Kept,
     "What was kept of these images, one after the other"
     for number in numbers:
         where = self.with_lesions.get(number)
-        boxes,cover = ([], None) if where is None else (where.boxes, self.cover[where.cover])
+        boxes,cover = [],None
+        if where is not None: boxes,cover = self.boxes[where.first:where.end].tolist(),self.cover[where.cover]
         yield Located(self.heatmaps[number], self.brightness[number], list(self.lesion_maps(number)), boxes, cover)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #7274565d
@@ -225,47 +225,55 @@ def pointing_figures(
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #5940e333
 def _box_maps(located):
-    "The maps that are compared in the boxes: the heatmap, the same above its mean, and the brightness"
-    above_image = located.heatmap - located.heatmap.mean()
-    return dict(heatmap=located.heatmap, above_image=above_image, brightness=located.brightness)
+    "The maps that are compared in the boxes: the heatmap, the same above its mean, and the brightness; 3 x 128 x 128"
+    return np.stack([located.heatmap, located.heatmap - located.heatmap.mean(), located.brightness])
+
+def _means(located, boxes):
+    "The mean of each of `_box_maps` in the boxes, 3 x B"
+    maps = _box_maps(located)
+    return (rectangle_weights(boxes, maps.shape[1:])@corner_sums(maps)).T
+
+# %% ../../nbs/evaluate/06_heatmaps.ipynb #ad94972c
+@dataclass
+class Named:
+    "Some kept images, with what says whom they are compared with"
+    located:object # `Located` of each, read one after the other
+    patients:list # of each
+    views:list # of each
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #6334d67d
 def _lesion_means(images):
-    "Boxes, patients and views of all lesions, and their means in each of `_box_maps`"
-    boxes,patients,views = [],[],[]
-    inside = dict(heatmap=[], above_image=[], brightness=[])
-    for located,patient,view in images:
+    "Boxes, patients and views of all lesions, and their means in each of `_box_maps`, 3 x lesions"
+    boxes,inside,lesions = [],[np.empty((3,0))],[]
+    for located in images.located:
         boxes += located.boxes
-        patients += [patient]*len(located.boxes)
-        views += [view]*len(located.boxes)
-        for name,small in _box_maps(located).items(): inside[name] += list(rectangle_means(small, located.boxes))
-    return np.array(boxes), patients, np.array(views), inside
+        inside.append(_means(located, located.boxes))
+        lesions.append(len(located.boxes))
+    patients,views = (np.repeat(np.asarray(names).astype(str), lesions) for names in (images.patients, images.views))
+    return np.array(boxes).reshape(-1, 4), patients, views, np.concatenate(inside, axis=1)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #3edf9dc3
-def _means_of_view(small, boxes, same):
-    "Mean of a map in each of B boxes, 1 x B; NaN where the box is of another view"
-    means = np.full((1,len(boxes)), np.nan)
-    if same.any(): means[0,same] = rectangle_means(small, boxes[same])
-    return means
+def _compared(normals, boxes, views, inside):
+    "(number, `comparison_codes` with the lesions of its view) of each normal image that has some"
+    of_view = {view: views == view for view in np.unique(views)}
+    weights = {view: rectangle_weights(boxes[here], (128,128)) for view,here in of_view.items()}
+    for number,(located,view) in enumerate(zip(normals.located, map(str, normals.views))):
+        if view not in of_view: continue
+        means = (weights[view]@corner_sums(_box_maps(located))).T
+        yield number,comparison_codes(inside[:,of_view[view]], means)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #e3941aba
 def box_figures(
-    normals, # (`Located`, patient, view) of each normal image, read one after the other
-    abnormals # The same of each image with a lesion
+    normals:Named, # Normal images
+    abnormals:Named # Images with a lesion
 )->dict|None: # As `box_matched_auroc`, with above_image and brightness; None where no lesion has normals of its view
     "Box-matched AUROC of the heatmap, and of the brightness"
-    boxes,lesion_patients,views,inside = _lesion_means(abnormals)
-    if not len(boxes): return None
-    codes = {name: Spool((len(boxes),), np.uint8) for name in inside}
-    normal_patients,comparable = [],False
-    for located,patient,view in normals:
-        normal_patients.append(patient)
-        comparable |= (views == view).any()
-        for name,small in _box_maps(located).items():
-            codes[name].add(comparison_codes(inside[name], _means_of_view(small, boxes, views == view)))
-    if not comparable: return None
-    found = {name: coded_auroc(rows, lesion_patients, normal_patients) for name,rows in codes.items()}
-    return _beside_brightness(**found)
+    boxes,patients,views,inside = _lesion_means(abnormals)
+    some = np.isin(views, np.asarray(normals.views).astype(str))
+    if not some.any(): return None
+    draws = BoxDraws(patients[some], views[some], normals.patients, normals.views, maps=3)
+    for of_image in _compared(normals, boxes[some], views[some], inside[:,some]): draws.add(*of_image)
+    return _beside_brightness(*draws.figures())
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #ef911b3f
 def _beside_brightness(heatmap, above_image, brightness):
@@ -285,25 +293,30 @@ def _prior_hits(kept, table, marked, where):
     pixels = (where + 0.5)*(height/128, width/128) - 0.5
     return hits_dbt(pixels, [int(table['frame'][row])]*len(where), volume.boxes, volume.box_slices, volume.slices)
 
+# %% ../../nbs/evaluate/06_heatmaps.ipynb #5a22a352
+def _prior_marks(priors, patients):
+    "The marks of each patient's position prior; those of patients without a lesion are looked for once"
+    of_common = marks(priors.common)
+    last = None
+    for patient in patients:
+        prior = priors[patient]
+        if prior is not priors.common and prior is not last: last,of_last = prior,marks(prior)
+        yield of_common if prior is priors.common else of_last
+
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #bf6f6e1d
 def _prior_froc(kept, table, priors):
     "FROC of the position prior: the same marks on each image of those who have no lesion"
-    froc,known = Froc(),{}
-    for marked in kept.marked:
-        row = marked[0]
-        prior = priors[str(table.patient[row])]
-        if id(prior) not in known: known[id(prior)] = marks(prior)
-        values,where = known[id(prior)]
-        unit = table.volume[row] if kept.volumes else None
-        froc.add(unit, table.patient[row], values, _prior_hits(kept, table, marked, where))
+    froc,patients = Froc(),[table.patient[row] for row,*_ in kept.marked]
+    for marked,patient,(values,where) in zip(kept.marked, patients, _prior_marks(priors, patients)):
+        unit = table.volume[marked[0]] if kept.volumes else None
+        froc.add(unit, patient, values, _prior_hits(kept, table, marked, where))
     return froc.figures()
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #74915370
-def _priors(kept, patients, table):
-    "The position prior of each patient, of kept images and of those that only have marks"
+def _priors(kept, patients):
+    "The position prior of each patient"
     covers = (np.any(lesions, axis=0) if len(lesions) else None for lesions in _LesionMaps(kept))
-    marked = [table.patient[row] for row,*_ in kept.marked]
-    return position_priors(chain(covers, repeat(None)), [*patients, *marked])
+    return position_priors(covers, patients)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #7a71e29d
 def _froc_figures(kept, table, priors):
@@ -312,19 +325,25 @@ def _froc_figures(kept, table, priors):
     if not found: return found
     return found | dict(per='volume' if kept.volumes else 'image', position_prior=_prior_froc(kept, table, priors))
 
+# %% ../../nbs/evaluate/06_heatmaps.ipynb #f68badab
+class _PriorMaps:
+    "For each image the position prior of its patient, read when it is asked for"
+    def __init__(self, priors, patients): self.priors,self.patients = priors,patients
+    def __len__(self): return len(self.patients)
+    def __getitem__(self, number): return self.priors[self.patients[number]]
+    def __iter__(self): return (self.priors[patient] for patient in self.patients)
+
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #5c65e382
 def _pixel_figures(kept, patients, priors):
     "Pixel AUROC and PRO beside those of the position prior"
-    prior_maps = [priors[str(patient)] for patient in patients]
     return pixel_figures(kept.heatmaps, _LesionMaps(kept), patients) | dict(
-        position_prior=pixel_figures(prior_maps, _LesionMaps(kept), patients))
+        position_prior=pixel_figures(_PriorMaps(priors, patients), _LesionMaps(kept), patients))
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #186a15d2
 def _with_names(kept, table, numbers):
-    "(`Located`, patient, view) of kept images"
-    for number,located in zip(numbers, kept.located(numbers)):
-        row = kept.rows[number]
-        yield located, table.patient[row], table['view'][row]
+    "Kept images with patients and views"
+    rows = [kept.rows[number] for number in numbers]
+    return Named(kept.located(numbers), [table.patient[row] for row in rows], [table['view'][row] for row in rows])
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #db820562
 def localisation_figures(
@@ -339,6 +358,6 @@ def localisation_figures(
     hits = [bool(table.hit[kept.rows[number]]) for number in abnormals]
     pointing = pointing_figures(hits, kept.cover, [patients[number] for number in abnormals])
     boxes = box_figures(_with_names(kept, table, normals), _with_names(kept, table, abnormals))
-    priors = _priors(kept, patients, table)
+    priors = _priors(kept, patients)
     return dict(images=len(kept), lesions=len(kept.lesions), pointing_game=pointing, box_matched_auroc=boxes,
         froc=_froc_figures(kept, table, priors), pixel=_pixel_figures(kept, patients, priors))

@@ -130,7 +130,7 @@ def draw_blocks(
     "`patient_draws`, many at a time"
     draws = patient_draws(patients, replicates, seed)
     size = max(1, numbers//max(1, len(patients)))
-    while block := list(islice(draws, size)): yield np.array(block)
+    while len(block := np.array(list(islice(draws, size)))): yield block
 
 # %% ../../nbs/evaluate/00_intervals.ipynb #cell-021
 def percentile(

@@ -85,6 +85,11 @@ def _known_confounders(like, known):
     rows = table[list(confounder_names)]
     return [{} if lacks else row for lacks,row in zip(rows.isna().any(axis=1), rows.to_dict('records'))]
 
+# %% ../../nbs/evaluate/10_result.ipynb #81406430
+def _values(row):
+    "A row as a tuple in the order of the columns, less than half as large as the dict; NaN where it lacks one"
+    return tuple(row.get(name, np.nan) for name in _row_columns)
+
 # %% ../../nbs/evaluate/10_result.ipynb #13e0f94b
 def _tabulate(
     cases, # `Cases`
@@ -107,8 +112,8 @@ def _tabulate(
         if isinstance(row, Exception): raise row
         row,located,found = row
         kept.add(len(rows), case, located, found)
-        rows.append(row)
-    rows += [_error_row(case, 'its label is unknown') for case in unknown]
+        rows.append(_values(row))
+    rows += [_values(_error_row(case, 'its label is unknown')) for case in unknown]
     return pd.DataFrame(rows, columns=_row_columns), kept, sizes
 
 # %% ../../nbs/evaluate/10_result.ipynb #8369cf3b

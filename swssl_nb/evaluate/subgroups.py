@@ -107,8 +107,8 @@ def _newcombe_of_largest(area, labels, group, patients, level):
 # %% ../../nbs/evaluate/07_subgroups.ipynb #b60cb02d
 def _drawn_areas(labels, scores, group, patients, replicates, seed):
     "The within-group AUROC in each draw of patients; NaN where no group has both labels"
-    blocks = [_won_and_all(labels, scores, group, block) for block in draw_blocks(patients, replicates, seed)]
-    won,pairs = (np.concatenate(part) for part in zip(*blocks))
+    draws = draw_blocks(patients, replicates, seed, 2**18)
+    won,pairs = (np.concatenate(part) for part in zip(*[_won_and_all(labels, scores, group, block) for block in draws]))
     return np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0)
 
 # %% ../../nbs/evaluate/07_subgroups.ipynb #1f2f61d4
