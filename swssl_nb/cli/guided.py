@@ -10,7 +10,7 @@ import importlib.util, os, re, shutil, struct, subprocess, sys, tempfile, warnin
 from pathlib import Path
 from random import Random
 import pandas as pd
-from fastcore.basics import patch
+
 
 # %% ../../nbs/cli/05gg_guided.ipynb #a38a7adc
 from ..core import InputError, peak_memory, written_whole
