@@ -11,7 +11,6 @@ from pathlib import Path
 from random import Random
 import pandas as pd
 
-
 # %% ../../nbs/cli/05gg_guided.ipynb #a38a7adc
 from ..core import InputError, peak_memory, written_whole
 from ..data.cache import ImageCache
