@@ -29,6 +29,15 @@ def _fuzz(n, seed, out):
     print(f'{n} files, {wrong} went wrong' + (f'; they are kept in {out}' if wrong else ''))
     return wrong
 
+# %% ../../nbs/cli/05h_selftest.ipynb #42ab949c
+def _guided(n, seed, out):
+    "Search for files that go wrong, guided by coverage: how many went wrong"
+    from swssl_nb.cli.guided import guided
+    table, wrong = guided(n, seed, out)
+    print(table.to_string())
+    print(f"{table.loc['end', 'inputs'] - table.loc['start', 'inputs']} inputs, {wrong} went wrong")
+    return wrong
+
 # %% ../../nbs/cli/05h_selftest.ipynb #900376f4
 def _kill(n, seed, out):
     "Kill and start again all that takes long: how often something else came out"
@@ -48,7 +57,7 @@ def _load(n, seed, out):
 
 # %% ../../nbs/cli/05h_selftest.ipynb #08b61c64
 # option -> what it counts, and the test
-_tests = dict(fuzz=('files', _fuzz), kill=('kills', _kill), load=('images', _load))
+_tests = dict(fuzz=('files', _fuzz), guided=('inputs', _guided), kill=('kills', _kill), load=('images', _load))
 
 # %% ../../nbs/cli/05h_selftest.ipynb #a799cd02
 def selftest(args):
@@ -69,6 +78,7 @@ def add_selftest(
     p = add_command(commands, selftest, 'try damaged and hostile files, and kill what works and start it again',
         epilog='example: swssl_nb selftest --fuzz 20000')
     p.add_argument('--fuzz', type=int, metavar='N', help='changed files to try (500 where nothing else is asked for)')
+    p.add_argument('--guided', type=int, metavar='N', help='changed files to read, guided by coverage (needs atheris)')
     p.add_argument('--kill', type=int, metavar='N', help='kill each kind of work so often, and start it again')
     p.add_argument('--load', type=int, metavar='N', help='score and evaluate so many images, and watch the memory')
     p.add_argument('--private', action='store_true', help='search all that the commands write for private data')
