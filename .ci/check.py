@@ -227,6 +227,65 @@ def modules_import_only_from_above():
     none_of(found, 'imports from below')
 
 
+ASKED_BEFORE = {'wandb'} # `check_loggers` asks whether it is there
+
+
+def plain(name):
+    "A package's name as pip compares it"
+    return re.sub('[-_.]+', '-', name).lower()
+
+
+def named_packages():
+    "(packages of `requirements`, packages of the extras) in settings.ini"
+    from configparser import ConfigParser
+    cfg = ConfigParser(delimiters=['=']); cfg.read(ROOT/'settings.ini', encoding='utf-8')
+    def of(line): return {plain(re.match(r'[\w.-]+', word)[0]) for word in cfg['DEFAULT'][line].split()}
+    extras = [line for line in cfg['DEFAULT'] if line.endswith('_requirements') and line != 'dev_requirements']
+    return of('requirements'), set().union(*map(of, extras))
+
+
+def packages_imported(tree):
+    "(package, how) of what a module imports: `at once`, `in a function`, or `tried` where its absence is caught"
+    def walk(node, how):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and how == 'at once': how = 'in a function'
+        if isinstance(node, ast.Import): yield from ((a.name.split('.')[0], how) for a in node.names)
+        if isinstance(node, ast.ImportFrom) and not node.level: yield node.module.split('.')[0], how
+        caught = isinstance(node, ast.Try) and any(name_of(o.type) == 'ImportError' for o in node.handlers)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, 'tried' if caught and child in node.body else how)
+    return set(walk(tree, 'at once'))
+
+
+def not_required(tree, brought, required, extras):
+    "Packages that a module imports though nothing brings them; `brought` says which distribution has which package"
+    for name, how in sorted(packages_imported(tree)):
+        if name in sys.stdlib_module_names or name == 'swssl_nb' or name in ASKED_BEFORE or how == 'tried': continue
+        names = {plain(o) for o in brought.get(name, [name])}
+        if not names & (required if how == 'at once' else required | extras): yield f'{name} ({how})'
+
+
+@check
+def imports_are_required():
+    """What a module imports is Python's own or in `requirements`, not only brought by another package; in a function
+    it may also be in an extra, or the function says that it is missing"""
+    from importlib.metadata import packages_distributions
+    (required, extras), brought = named_packages(), packages_distributions()
+    found = [f'{o}: {name}' for o in files() if re.match(r'swssl_nb/.*\.py$', o)
+             for name in not_required(ast.parse((ROOT/o).read_text(encoding='utf-8')), brought, required, extras)]
+    none_of(found, 'not in settings.ini')
+    seen = list(not_required(ast.parse(WRONG_IMPORTS), brought, required - {'scipy'}, extras))
+    assert seen == ['nncf (at once)', 'packaging (in a function)', 'scipy (at once)'], seen
+
+
+WRONG_IMPORTS = '''
+import os, numpy, scipy.stats, nncf
+def f():
+    import packaging, nncf
+    try: import hypothesis
+    except ImportError: pass
+'''
+
+
 def learners_and_detectors():
     "(name, the function that makes it) of every `..._learner` and of every class `...Detector`"
     for module in modules():

@@ -54,7 +54,8 @@ def needs(which):
     words = of_this_system(found['requirements'].split()) + of_tools
     constraints = [f'{name}=={version(name).split("+")[0]}' for name in fixed]
     if which == 'lowest':
-        bounds = dict(parts(word) for word in words)
+        bounds = {}
+        for name, low in map(parts, words): bounds[name] = bounds.get(name) or low
         constraints += [f'{name}=={low}' for name, low in bounds.items() if low and name not in fixed]
         open_ended = [name for name in names_of(found['requirements']) if not bounds[name]]
         if open_ended: sys.exit(f"no lowest version in settings.ini: {' '.join(open_ended)}")

@@ -6,7 +6,8 @@
 __all__ = ['PacsDown', 'Pacs', 'Journal', 'StudyScorer']
 
 # %% ../../nbs/report/08_pacs.ipynb #66c58f45
-import shutil, sqlite3, threading
+import shutil, sqlite3, sys, threading
+import numpy as np
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -193,6 +194,8 @@ class Journal:
                 self.db.execute(f'PRAGMA {setting}')
             self.db.execute('''CREATE TABLE IF NOT EXISTS studies (run TEXT, study TEXT, state TEXT DEFAULT 'found',
                 failures INTEGER DEFAULT 0, error TEXT DEFAULT '', changed TEXT, PRIMARY KEY (run, study))''')
+            self.db.execute('''CREATE TABLE IF NOT EXISTS sample (number INTEGER PRIMARY KEY, run TEXT, study TEXT,
+                row BLOB, UNIQUE (run, study))''')
             self.db.execute('BEGIN IMMEDIATE') # a lock that is kept
             self.db.execute('COMMIT')
 
@@ -205,7 +208,8 @@ def _errors(self:Journal):
     except sqlite3.Error as e:
         busy = 'locked' in str(e)
         what = 'is in use by another process' if busy else f'is no journal, or cannot be written ({type(e).__name__})'
-        raise InputError(what, self.path, 'wait for it' if busy else 'name another folder') from None
+        do = 'wait for it, or name another folder' if busy else 'name another folder'
+        raise InputError(what, self.path, do) from None
 
 # %% ../../nbs/report/08_pacs.ipynb #20690006
 @patch
@@ -268,6 +272,40 @@ def counts(self:Journal)->dict: # State -> number of studies
     "How many studies are how far"
     return dict(self._do('SELECT state, count(*) FROM studies WHERE run=? GROUP BY state ORDER BY state', self.run))
 
+# %% ../../nbs/report/08_pacs.ipynb #adcad2c1
+@patch
+def keep_row(self:Journal,
+    study:str, # StudyInstanceUID
+    row:np.ndarray, # float32 1 + D: score and features of an image of it
+    most:int=1000 # Studies kept, the newest
+):
+    "Keep what tells where the images of a study come from; what is kept of it already stays"
+    values = self.run, study, row.astype('<f4').tobytes()
+    self._do('INSERT OR IGNORE INTO sample(run, study, row) VALUES(?, ?, ?)', *values)
+    newest = 'SELECT number FROM sample WHERE run=? ORDER BY number DESC LIMIT ?'
+    self._do(f'DELETE FROM sample WHERE run=? AND number NOT IN ({newest})', self.run, self.run, most)
+
+# %% ../../nbs/report/08_pacs.ipynb #859918e8
+@patch
+def rows(self:Journal)->list: # float32 1 + D of each study, in the order in which they were scored
+    "What `keep_row` has kept"
+    found = self._do('SELECT row FROM sample WHERE run=? ORDER BY number', self.run)
+    return [np.frombuffer(row, '<f4') for row, in found]
+
+# %% ../../nbs/report/08_pacs.ipynb #df5f6add
+@patch
+def of_others(self:Journal)->list: # StudyInstanceUIDs
+    "The studies that other runs have begun and not finished"
+    words = "SELECT DISTINCT study FROM studies WHERE run != ? AND state IN ('fetched','scored') ORDER BY rowid"
+    return [study for study, in self._do(words, self.run)]
+
+@patch
+def begin_anew(self:Journal,
+    study:str # StudyInstanceUID
+):
+    "Note that there is no file of a study any more, for any run"
+    self._do("UPDATE studies SET state='found' WHERE study=? AND state IN ('fetched','scored')", study)
+
 # %% ../../nbs/report/08_pacs.ipynb #435be5b5
 class StudyScorer:
     "Scores the studies of a PACS with a run, and keeps a journal"
@@ -279,7 +317,7 @@ class StudyScorer:
         choice:str='' # What tells the images that the detector scores, as those of a view, from another choice
     ): # `InputError` where the folder cannot be written, or another process works in it
         self.pacs,self.detector,self.mark,self.folder = pacs,detector,run_mark(run),writable_folder(folder)
-        self.journal,self.sample = Journal(self.folder/'journal.sqlite', self.mark + choice),Sample()
+        self.journal = Journal(self.folder/'journal.sqlite', self.mark + choice)
         (self.folder/'studies').mkdir(mode=0o700, exist_ok=True)
 
     def place(self, study, part): return self.folder/'studies'/study/part
@@ -294,22 +332,31 @@ def _emptied(folder):
 def _fetch(self:StudyScorer, study):
     return 'fetched' if self.pacs.fetch(study, _emptied(self.place(study, 'images'))) else 'empty'
 
+# %% ../../nbs/report/08_pacs.ipynb #3b0b313f
+@patch
+def _withheld(self:StudyScorer, study, first):
+    "Whether flags are withheld, with the first image of this study among the newest"
+    for row in first.rows(): self.journal.keep_row(study, row)
+    if self.detector.calibration is None: return False
+    first.kept = self.journal.rows()
+    drift = checked_drift(self.detector, first)
+    return drift is not None and drift.elsewhere
+
 # %% ../../nbs/report/08_pacs.ipynb #a9ea26e2
 @patch
 def _score(self:StudyScorer, study):
     "State, and which of its images have no result"
     images = sorted(self.place(study, 'images').iterdir(), key=lambda path: int(path.stem))
     out = DicomOut(self.detector, self.mark, _emptied(self.place(study, 'objects')), keep_identifiers=True)
-    problems,chosen = [],False
+    problems,chosen,first = [],False,Sample()
     for scored in out.stream([Case(str(path), study) for path in images], progress=False):
-        self.sample.add(scored)
+        first.add(scored)
         chosen = chosen or scored.chosen
         if scored.error is not None: problems.append(scored.error)
     problems += out.failed
     if not chosen: return 'empty', '; '.join(problems)
     if not out.files: raise InputError(f'no image could be scored, the first: {problems[0]}')
-    drift = checked_drift(self.detector, self.sample) if self.detector.calibration is not None else None
-    out.finish(withheld=drift is not None and drift.elsewhere)
+    out.finish(withheld=self._withheld(study, first))
     return 'scored', '; '.join(problems)
 
 # %% ../../nbs/report/08_pacs.ipynb #e97bfa0c
@@ -365,6 +412,16 @@ def _remove_finished(self:StudyScorer):
     "Remove what is left of studies that are finished"
     for study in self.journal.finished(): shutil.rmtree(self.folder/'studies'/study, ignore_errors=True)
 
+@patch
+def _take_over(self:StudyScorer):
+    "Remove the files of studies that another run has not finished, and say so"
+    studies = self.journal.of_others()
+    for study in studies:
+        shutil.rmtree(self.folder/'studies'/study, ignore_errors=True)
+        self.journal.begin_anew(study)
+    if not studies: return
+    print(f'{self.folder}: another run has not finished {len(studies)} studies; they will begin anew', file=sys.stderr)
+
 # %% ../../nbs/report/08_pacs.ipynb #792bb2bc
 @patch
 def work_all(self:StudyScorer,
@@ -373,6 +430,7 @@ def work_all(self:StudyScorer,
 )->dict: # State -> number of studies; `PacsDown`, or `InputError` where a study has failed
     "Score the studies that a query finds, and those that an earlier run has not finished"
     self._remove_finished()
+    self._take_over()
     self.journal.add(self.pacs.studies(query))
     studies,failed = self.journal.to_do(),[]
     for number,study in enumerate(studies, 1):
