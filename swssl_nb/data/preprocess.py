@@ -282,13 +282,19 @@ class Preprocess:
         native_levels=None # Grey levels of those, 256 where they had 8 bits; None for more
     ):
         if fit not in ('stretch','letterbox'): raise InputError(f'fit is {fit!r}', do='give stretch or letterbox')
-        self.size,self.fit = _pair(size),fit
+        self.size,self.fit = _checked_size(_pair(size)),fit
         self.equalize,self.trim = bool(equalize),bool(trim)
         self.percentiles = _percentiles(percentiles)
-        self.native = None if native is None else max(_pair(native))
+        self.native = None if native is None else max(_checked_size(_pair(native)))
         self.native_levels = native_levels
 
     __repr__ = basic_repr('size,equalize,fit,trim,percentiles,native,native_levels')
+
+# %% ../../nbs/data/02_preprocess.ipynb #1d6b92ed
+def _checked_size(size, most=65_535): # pixels, the most that DICOM has
+    "(H, W) as it is; `InputError` where a side is too long"
+    if max(size) <= most: return size
+    raise InputError(f'a side of {max(size)} pixels is too long', do=f'give {most} or less')
 
 # %% ../../nbs/data/02_preprocess.ipynb #06002ff6
 def _percentiles(pair):

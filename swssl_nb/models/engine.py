@@ -180,7 +180,7 @@ _largest_error = dict(fp32=1e-3, bf16=0.5, int8=0.9) # relative, of a converted 
 def _compile(self:OpenvinoEngine, x):
     "Compile for inputs of this size; `ValueError` where the result is not the module's"
     model,y = self._convert(x)
-    hints = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_NUM_THREADS=torch.get_num_threads(),
+    hints = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_NUM_THREADS=torch.get_num_threads(), ENABLE_CPU_PINNING=False,
         INFERENCE_PRECISION_HINT='bf16' if self.precision == 'bf16' else 'f32')
     self.compiled[x.shape[1:]] = import_openvino().Core().compile_model(model, 'CPU', hints)
     self.pack = _packing(y)
