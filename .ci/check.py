@@ -227,7 +227,7 @@ def modules_import_only_from_above():
     none_of(found, 'imports from below')
 
 
-ASKED_BEFORE = {'wandb'} # `check_loggers` asks whether it is there
+ASKED_BEFORE = {'wandb', 'atheris'} # `check_loggers` and `_check_atheris` ask whether they are there
 
 
 def plain(name):
