@@ -27,7 +27,7 @@ from ..core import InputError, choose_device, progress_of
 from ..data.cases import patient_keys
 from .augment import Augment, invert
 from .encoder import Encoder, window_features
-from .engine import Engine, engine
+from .engine import Engine, engine, weights_digest
 from .learner import ShownLoader
 from .lesion_head import LesionHead, hold_back, lesion_loss
 from .memory import half_is_enough
@@ -68,7 +68,7 @@ def example_shape(
 def engine(self:WindowModel)->Engine: # See `engine`
     "A frozen copy of the encoder as it is now, in 8-bit integers where the model has it so"
     if self.int8 is not None: return self.int8
-    weights = [(weight.data_ptr(), weight._version) for weight in self.encoder.state_dict().values()]
+    weights = weights_digest(self.encoder)
     if self._made is None or self._made[0] != weights:
         self._made = weights, engine(self.encoder.eval(), example_shape(self.grid, self.features))
     return self._made[1]

@@ -9,7 +9,7 @@ __all__ = ['ImageLoader', 'SaladModel', 'KeptFeatures', 'trained_slots', 'encode
            'SaladDetector']
 
 # %% ../../nbs/models/14_salad_detector.ipynb #cell-003
-import copy, hashlib, math
+import copy, math
 from functools import cached_property
 import numpy as np, torch, torch.nn.functional as F
 from torch import nn
@@ -19,6 +19,7 @@ from fastcore.basics import patch, store_attr
 from ..core import InputError, progress_of
 from .autoencoder import Autoencoder, EncoderAutoencoder, as_input, autoencoder
 from .detector import Detector
+from .engine import weights_digest
 from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
 from .learner import ShownLoader
@@ -50,13 +51,6 @@ class SaladModel(nn.Module):
     )->tuple: # What `Autoencoder` gives
         return (None, self.net.embedding(x)) if x.ndim == 2 else self.net(x)
 
-# %% ../../nbs/models/14_salad_detector.ipynb #7d5f7043
-def _weights_digest(module):
-    "One number for all weights of a network, hexadecimal"
-    digest = hashlib.sha256()
-    for weight in module.state_dict().values(): digest.update(weight.cpu().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
 # %% ../../nbs/models/14_salad_detector.ipynb #cb32a863
 class KeptFeatures:
     "What a frozen encoder sees of images, plain and mirrored; of each it is computed when it is first asked for"
@@ -75,7 +69,7 @@ class KeptFeatures:
 @torch.inference_mode(False)
 def refresh(self:KeptFeatures):
     "Forget everything where the encoder is another one now, as after loading weights"
-    encoder = _weights_digest(self.net.down)
+    encoder = weights_digest(self.net.down)
     if encoder == self.encoder: return
     shape = 2, len(self.images) # plain and mirrored
     self.encoder,self.known = encoder,torch.zeros(shape, dtype=torch.bool)
