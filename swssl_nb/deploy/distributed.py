@@ -11,9 +11,12 @@ import contextlib, os, signal, sys, time, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import islice
 from uuid import uuid4
 from fastcore.basics import patch
 from ..core import InputError
+from ..models.objectives import ChangedImages
 from ..models.resume import Checkpoint
 
 # %% ../../nbs/deploy/01_distributed.ipynb #3811c045
@@ -223,6 +226,18 @@ def _norms_of_all():
     try: yield
     finally: F.batch_norm = alone
 
+# %% ../../nbs/deploy/01_distributed.ipynb #d9dfc3a4
+def _map_divided(function, items, rank):
+    "`map` of a function that gives tensors of one shape: each is computed by one rank, and comes to all"
+    import torch, torch.distributed as dist
+    from swssl_nb.core import choose_device
+    items = iter(items)
+    while some := [*islice(items, rank.of)]:
+        own = function(some[min(rank.number, len(some) - 1)]).to(choose_device()).contiguous()
+        of_all = [torch.empty_like(own) for _ in range(rank.of)]
+        dist.all_gather(of_all, own)
+        yield from (one.cpu() for one in of_all[:len(some)])
+
 # %% ../../nbs/deploy/01_distributed.ipynb #33bfe54b
 def _distributed_trainer():
     "fastai's `DistributedTrainer`; `InputError` without the package that it needs"
@@ -261,10 +276,16 @@ class _DividedBatches:
     def before_fit(self):
         super().before_fit()
         self.wrapped,self.learn.model = self.learn.model,self.learn.model.module
+        self._encode_changed(partial(_map_divided, rank=self.rank))
 
     def after_fit(self):
+        self._encode_changed(map)
         self.learn.model = self.wrapped
         super().after_fit()
+
+    def _encode_changed(self, how):
+        for loader in self.dls.loaders:
+            if isinstance(loader.dataset, ChangedImages): loader.dataset.encode_all = how
 
 # %% ../../nbs/deploy/01_distributed.ipynb #96cdef3e
 @patch

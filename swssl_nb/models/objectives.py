@@ -254,6 +254,7 @@ class ChangedImages:
     ):
         self.images,self.model,self.lesion = images,model,lesion
         self.draws,self.seed = draws if len(images) else 0,seed
+        self.encode_all = map # (function, changed images) -> features of each; several processes divide them
         self.samples = None # (features P x D, shares P) of each, once made
 
     def __len__(self): return self.draws
@@ -267,22 +268,29 @@ def __getitem__(self:ChangedImages, i):
 
 # %% ../../nbs/models/09_objectives.ipynb #469d7ac6
 @patch
-def _change(self:ChangedImages, image, fast):
-    "Features and shares of one image, changed"
-    grid,features = self.model.grid,self.model.features
-    x,mask = self.lesion(image[None], grid.window)
-    h = window_features(fast, x.to(choose_device()), grid, features)[0].cpu()
-    return h.half() if half_is_enough(h) else h, window_share(mask, grid)[0]
+def _changed(self:ChangedImages, shares):
+    "Changed images, float32 1 x 1 x H x W; the shares of their windows are put into a list"
+    grid = self.model.grid
+    which = np.linspace(0, len(self.images), self.draws, endpoint=False).astype(int)
+    for i in progress_of(which, 'synthetic lesions'):
+        x,mask = self.lesion(self.images[i][None], grid.window)
+        shares.append(window_share(mask, grid)[0])
+        yield x
+
+@patch
+def _features(self:ChangedImages, fast, x):
+    "Features of the windows of an image by an engine, float32 P x D on the CPU"
+    return window_features(fast, x.to(choose_device()), self.model.grid, self.model.features)[0].cpu()
 
 # %% ../../nbs/models/09_objectives.ipynb #d6cacae8
 @patch
 def _make(self:ChangedImages):
     "All changed images; the random numbers are their own, so that nothing else moves them"
-    model,fast = self.model,self.model.engine()
-    which = np.linspace(0, len(self.images), self.draws, endpoint=False).astype(int)
+    encode,shares = partial(self._features, self.model.engine()),[]
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(self.seed)
-        return [self._change(self.images[i], fast) for i in progress_of(which, 'synthetic lesions')]
+        features = [h.half() if half_is_enough(h) else h for h in self.encode_all(encode, self._changed(shares))]
+    return [*zip(features, shares)]
 
 # %% ../../nbs/models/09_objectives.ipynb #effd4d56
 class LesionCrops(Callback):

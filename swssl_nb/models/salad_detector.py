@@ -19,7 +19,7 @@ from fastcore.basics import patch, store_attr
 from ..core import InputError, progress_of
 from .autoencoder import Autoencoder, EncoderAutoencoder, as_input, autoencoder
 from .detector import Detector
-from .engine import weights_digest
+from .engine import engine, weights_digest
 from ..data.cache import PreprocessedImages
 from .instance_memory import InstanceMemory
 from .learner import ShownLoader
@@ -61,6 +61,7 @@ class KeptFeatures:
         self.net,self.images,self.encoder = net,images,None
         self.refresh()
 
+    def __getstate__(self): return dict(self.__dict__, fast=None) # an engine cannot be copied or pickled
     def __len__(self): return len(self.images)
     def __getitem__(self, i): return self(torch.tensor([i]))[0] # of the image as it is
 
@@ -71,16 +72,26 @@ def refresh(self:KeptFeatures):
     "Forget everything where the encoder is another one now, as after loading weights"
     encoder = weights_digest(self.net.down)
     if encoder == self.encoder: return
+    self.fast = None # an engine of the encoder, once an image is asked for
     shape = 2, len(self.images) # plain and mirrored
     self.encoder,self.known = encoder,torch.zeros(shape, dtype=torch.bool)
     self.features = torch.empty(*shape, len(self.net.scale), dtype=self.net.scale.dtype)
+
+# %% ../../nbs/models/14_salad_detector.ipynb #0d55fbbb
+@patch
+def maps(self:KeptFeatures,
+    x:torch.Tensor # float32 B x 3 x H x W in [-1, 1]
+)->list: # float32 B x C x h x w each, as `EncoderAutoencoder.feature_maps` gives them
+    "What the encoder sees of any images, by an engine of it"
+    if self.fast is None: self.fast = engine(self.net.down, tuple(x.shape))
+    return self.fast(x)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #768c3816
 @patch
 def _computed(self:KeptFeatures, mirrored, i):
     "The features of one image"
     x = self.images[i][None].to(self.net.scale.device)
-    return self.net.pooled(self.net.feature_maps(as_input(x.flip(-1) if mirrored else x)))[0]
+    return self.net.pooled(self.maps(as_input(x.flip(-1) if mirrored else x)))[0]
 
 # %% ../../nbs/models/14_salad_detector.ipynb #8a74c9c3
 @patch
@@ -295,11 +306,11 @@ def places_of(
     bs:int=32 # Images at a time
 )->torch.Tensor: # float16 n x Q x Q x dim, on the CPU
     "The parts of the training images' embeddings, each at length 1"
-    net,found = model.eval().net,[]
-    device = next(net.parameters()).device
+    net,found,kept = model.eval().net,[],model.kept_of(images)
+    device,maps_of = next(net.parameters()).device,kept.maps if kept else net.feature_maps
     for index in progress_of(_some_images(len(images), most).split(bs), 'memory bank', unit='batches'):
         x = as_input(torch.stack([images[i] for i in index.tolist()]).to(device))
-        found.append(net.parts(net.feature_maps(x)).half().cpu())
+        found.append(net.parts(maps_of(x)).half().cpu())
     return torch.cat(found)
 
 # %% ../../nbs/models/14_salad_detector.ipynb #d5db89cf
