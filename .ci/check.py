@@ -544,10 +544,10 @@ def kill(p):
 running = {} # notebook -> its process and when it started
 
 
-def start_notebook(path, cache):
+def start_notebook(path, cache, scratch):
     "The process that tests a notebook, slow cells included"
     threads = str(max(1, os.cpu_count() // WORKERS))
-    env = dict(os.environ, SWSSL_NB_CACHE=cache)
+    env = dict(os.environ, SWSSL_NB_CACHE=cache, TMPDIR=scratch)
     env.update(dict.fromkeys(('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), threads))
     return subprocess.Popen([BIN/'nbdev_test', '--path', path, '--flags', 'slow'], cwd=ROOT, env=env,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -555,8 +555,13 @@ def start_notebook(path, cache):
 
 
 def run_notebook(path, cache):
+    "`test_notebook`; the temporary files that it leaves are removed"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch: return test_notebook(path, cache, scratch)
+
+
+def test_notebook(path, cache, scratch):
     "As nbdev_test runs it, with the slow cells. Returns None, or what went wrong"
-    p = start_notebook(path, cache)
+    p = start_notebook(path, cache, scratch)
     running[path] = p, time.time()
     try: out, late = p.communicate(timeout=TIMEOUT)[0], ''
     except subprocess.TimeoutExpired:
