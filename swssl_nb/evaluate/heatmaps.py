@@ -7,6 +7,8 @@ __all__ = ['Located', 'locate', 'Volume', 'volumes_of', 'ImageMarks', 'marks_and
            'pointing_figures', 'Named', 'box_figures', 'localisation_figures']
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #69c5921f
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 import numpy as np, pandas as pd
 from fastcore.basics import patch
@@ -119,13 +121,6 @@ def localise_image(
     return hit if lesions else None, located, marks_and_hits(scored, case, lesions, volume)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #3ce90694
-@dataclass(slots=True)
-class _KeptLesions:
-    "Where the lesions of one image lie in the files"
-    first:int # Row of its first lesion in `Kept.lesions` and `Kept.boxes`
-    end:int # One more than that of its last
-    cover:int # Row in `Kept.cover`
-
 class _LesionMaps:
     "For each kept image its lesions on the small map, bool L x 128 x 128, read when they are asked for"
     def __init__(self, kept): self.kept = kept
@@ -139,8 +134,9 @@ class Kept:
         volumes=None # name -> `Volume`, as `volumes_of` gives them
     ):
         self.volumes = volumes or {}
-        self.rows = [] # of each kept image, its number in the table
-        self.with_lesions = {} # number of the kept image -> `_KeptLesions`
+        self.rows = array('q') # of each kept image, its number in the table
+        self.with_lesions = array('q') # the numbers of the kept images that have lesions, as `cover` has them
+        self.ends = array('q', [0]) # of each kept image, how many lesions it and those before it have
         self.froc = Froc()
         self.heatmaps,self.brightness = Spool((128,128)),Spool((128,128), np.float16)
         self.lesions,self.boxes,self.cover = Spool((128,128), bool),Spool((4,), float),Spool((64,64), bool)
@@ -161,13 +157,13 @@ def _add_marks(self:Kept, row, case, found, number):
 def _add_maps(self:Kept, row, located):
     "Take in the small maps of an image"
     if located.lesions:
-        first = len(self.lesions)
-        self.with_lesions[len(self)] = _KeptLesions(first, first + len(located.lesions), len(self.cover))
+        self.with_lesions.append(len(self))
         self.lesions.add(located.lesions)
         self.boxes.add(located.boxes)
         self.cover.add(located.cover)
     self.heatmaps.add(located.heatmap)
     self.brightness.add(located.brightness)
+    self.ends.append(len(self.lesions))
     self.rows.append(row)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #dd7e0974
@@ -188,8 +184,7 @@ def lesion_maps(self:Kept,
     number:int # Of the kept image
 )->np.ndarray: # bool L x 128 x 128, L is 0 on a normal image
     "The lesions of an image on the small map"
-    where = self.with_lesions.get(number)
-    return self.lesions[0:0] if where is None else self.lesions[where.first:where.end]
+    return self.lesions[self.ends[number]:self.ends[number + 1]]
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #846f3026
 @patch
@@ -198,9 +193,8 @@ def located(self:Kept,
 ): # yields `Located`
     "What was kept of these images, one after the other"
     for number in numbers:
-        where = self.with_lesions.get(number)
-        boxes,cover = [],None
-        if where is not None: boxes,cover = self.boxes[where.first:where.end].tolist(),self.cover[where.cover]
+        boxes,cover = self.boxes[self.ends[number]:self.ends[number + 1]].tolist(),None
+        if boxes: cover = self.cover[bisect_left(self.with_lesions, number)]
         yield Located(self.heatmaps[number], self.brightness[number], list(self.lesion_maps(number)), boxes, cover)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #7274565d
@@ -238,19 +232,19 @@ def _means(located, boxes):
 class Named:
     "Some kept images, with what says whom they are compared with"
     located:object # `Located` of each, read one after the other
-    patients:list # of each
-    views:list # of each
+    patients:object # of each, an array or a list
+    views:object # of each
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #6334d67d
 def _lesion_means(images):
     "Boxes, patients and views of all lesions, and their means in each of `_box_maps`, 3 x lesions"
-    boxes,inside,lesions = [],[np.empty((3,0))],[]
+    boxes,inside,lesions = array('d'),array('d'),array('q')
     for located in images.located:
-        boxes += located.boxes
-        inside.append(_means(located, located.boxes))
+        boxes.extend(np.ravel(located.boxes))
+        inside.extend(_means(located, located.boxes).T.ravel())
         lesions.append(len(located.boxes))
     patients,views = (np.repeat(np.asarray(names).astype(str), lesions) for names in (images.patients, images.views))
-    return np.array(boxes).reshape(-1, 4), patients, views, np.concatenate(inside, axis=1)
+    return np.array(boxes).reshape(-1, 4), patients, views, np.array(inside).reshape(-1, 3).T
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #3edf9dc3
 def _compared(normals, boxes, views, inside):
@@ -306,7 +300,7 @@ def _prior_marks(priors, patients):
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #bf6f6e1d
 def _prior_froc(kept, table, priors):
     "FROC of the position prior: the same marks on each image of those who have no lesion"
-    froc,patients = Froc(),[table.patient[row] for row,*_ in kept.marked]
+    froc,patients = Froc(),table.patient.to_numpy()[kept.marked[:][:,0]]
     for marked,patient,(values,where) in zip(kept.marked, patients, _prior_marks(priors, patients)):
         unit = table.volume[marked[0]] if kept.volumes else None
         froc.add(unit, patient, values, _prior_hits(kept, table, marked, where))
@@ -342,8 +336,8 @@ def _pixel_figures(kept, patients, priors):
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #186a15d2
 def _with_names(kept, table, numbers):
     "Kept images with patients and views"
-    rows = [kept.rows[number] for number in numbers]
-    return Named(kept.located(numbers), [table.patient[row] for row in rows], [table['view'][row] for row in rows])
+    rows = np.array(kept.rows)[numbers]
+    return Named(kept.located(numbers), table.patient.to_numpy()[rows], table['view'].to_numpy()[rows])
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #db820562
 def localisation_figures(
@@ -352,11 +346,10 @@ def localisation_figures(
 )->dict|None: # JSON-able; None where no lesion was drawn
     "Pointing game, box-matched AUROC, FROC and pixel figures, each beside what needs no detector"
     if not kept.with_lesions: return None
-    patients = [table.patient[row] for row in kept.rows]
-    abnormals = list(kept.with_lesions)
-    normals = [number for number in range(len(kept)) if number not in kept.with_lesions]
-    hits = [bool(table.hit[kept.rows[number]]) for number in abnormals]
-    pointing = pointing_figures(hits, kept.cover, [patients[number] for number in abnormals])
+    patients,hits = (table[name].to_numpy()[kept.rows] for name in ('patient','hit'))
+    abnormals = np.array(kept.with_lesions)
+    normals = np.setdiff1d(np.arange(len(kept)), abnormals)
+    pointing = pointing_figures(hits[abnormals].astype(bool), kept.cover, patients[abnormals])
     boxes = box_figures(_with_names(kept, table, normals), _with_names(kept, table, abnormals))
     priors = _priors(kept, patients)
     return dict(images=len(kept), lesions=len(kept.lesions), pointing_game=pointing, box_matched_auroc=boxes,

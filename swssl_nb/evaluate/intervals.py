@@ -7,7 +7,6 @@ __all__ = ['Interval', 'wilson', 'effective_images', 'wilson_by_patient', 'newco
            'percentile']
 
 # %% ../../nbs/evaluate/00_intervals.ipynb #cell-003
-from itertools import islice
 import numpy as np
 from scipy import optimize, stats
 from ..core import *
@@ -130,7 +129,10 @@ def draw_blocks(
     "`patient_draws`, many at a time"
     draws = patient_draws(patients, replicates, seed)
     size = max(1, numbers//max(1, len(patients)))
-    while len(block := np.array(list(islice(draws, size)))): yield block
+    for first in range(0, replicates, size):
+        block = np.empty((min(size, replicates - first),len(patients)), int)
+        for row,draw in zip(block, draws): row[:] = draw
+        yield block
 
 # %% ../../nbs/evaluate/00_intervals.ipynb #cell-021
 def percentile(
@@ -140,7 +142,7 @@ def percentile(
     seed:int=0 # Only to be named
 )->Interval: # (0, 1) where more than half of the replicates have no value
     "The percentile interval of a bootstrap"
-    k = len(set(np.asarray(patients).astype(str)))
+    k = len(np.unique(np.asarray(patients).astype(str)))
     how = f'bootstrap of {k} patients, seed {seed}'
     if np.isnan(replicates).mean() > 0.5: return Interval(0, 1, f'{how}, without a value in most draws')
     ends = np.nanquantile(replicates, [(1-level)/2, (1+level)/2])

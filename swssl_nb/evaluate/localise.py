@@ -9,6 +9,7 @@ __all__ = ['pointing_hit', 'Spool', 'mask_cells', 'FixedPoint', 'best_fixed_poin
            'pixel_figures', 'PositionPriors', 'position_priors']
 
 # %% ../../nbs/evaluate/03_localise.ipynb #cell-003
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 import tempfile
@@ -368,7 +369,7 @@ def _times_drawn(patients, replicates, seed):
     "`Spool` of how often each patient is drawn, uint16: a row for all of them once, then one for each draw"
     times = Spool((len(patients),), np.uint16)
     times.add(np.ones(len(patients)))
-    for block in draw_blocks(patients, replicates, seed): times.add(block)
+    for block in draw_blocks(patients, replicates, seed, 2**19): times.add(block)
     return times
 
 # %% ../../nbs/evaluate/03_localise.ipynb #190fcb3f
@@ -497,7 +498,8 @@ class Froc:
     def __init__(self):
         self.false = Spool(dtype=float) # the value of each false mark
         self.of = Spool(dtype=np.int32) # the unit of each
-        self.best = {} # unit -> the highest hit of each of its lesions
+        self.best,self.lesion_unit = array('d'),array('q') # of each lesion the highest hit and the unit
+        self.first_lesion = array('q') # of each unit, -1 where it has none
         self.units = {} # name -> number of the unit
         self.patients = [] # of the units
 
@@ -506,7 +508,9 @@ class Froc:
 def _number(self:Froc, unit, patient):
     "The number of a unit, a new one where it is not known"
     number = len(self.patients) if unit is None else self.units.setdefault(unit, len(self.patients))
-    if number == len(self.patients): self.patients.append(patient)
+    if number == len(self.patients):
+        self.patients.append(patient)
+        self.first_lesion.append(-1)
     return number
 
 # %% ../../nbs/evaluate/03_localise.ipynb #eaf7ced3
@@ -520,8 +524,14 @@ def _add_false(self:Froc, number, values):
 @patch
 def _raise_best(self:Froc, number, values, hits):
     "Keep the highest hit of each lesion of a unit"
-    best = np.where(hits, values[:,None], -np.inf).max(0, initial=-np.inf)
-    self.best[number] = np.maximum(best, self.best.get(number, best))
+    best,first = np.where(hits, values[:,None], -np.inf).max(0, initial=-np.inf),self.first_lesion[number]
+    if first >= 0:
+        known = slice(first, first + len(best))
+        self.best[known] = array('d', np.maximum(best, self.best[known]))
+        return
+    self.first_lesion[number] = len(self.best)
+    self.best.extend(best)
+    self.lesion_unit.extend([number]*len(best))
 
 # %% ../../nbs/evaluate/03_localise.ipynb #0c2cfe8c
 @patch
@@ -564,8 +574,7 @@ def _at_allowed_level(best, levels, allowed):
 @patch
 def _lesions(self:Froc):
     "The highest hit of each lesion, and its unit"
-    unit = np.repeat([*self.best], [len(lesions) for lesions in self.best.values()])
-    return np.concatenate([*self.best.values()]),unit
+    return np.array(self.best),np.array(self.lesion_unit)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #d48e9539
 def _found_share(found, weights):
@@ -592,7 +601,7 @@ def _sensitivity(self:Froc, weights, rates):
 def _rate_interval(self:Froc, sensitivity, draws, seed):
     "The interval of one sensitivity: Wilson's by patients with a lesion at 0 and 1, else from the draws"
     if sensitivity not in (0,1): return percentile(draws, self.patients, seed=seed)
-    n = len({str(self.patients[unit]) for unit in self.best})
+    n = len({str(self.patients[unit]) for unit in self.lesion_unit})
     return wilson(round(sensitivity*n), n)
 
 # %% ../../nbs/evaluate/03_localise.ipynb #89a5bfc5
@@ -604,7 +613,6 @@ def figures(self:Froc,
 )->dict: # rates, sensitivity and ci at each, their mean, lesions, images; JSON-able; None without a lesion
     "Sensitivity for lesions at each number of false marks"
     if not self.best: return None
-    self.best = dict(sorted(self.best.items()))
     found = self._sensitivity(np.ones((1,len(self.patients))), rates)[0]
     blocks = draw_blocks(self.patients, replicates, seed, 2**19)
     draws = np.concatenate([self._sensitivity(weights, rates) for weights in blocks])
@@ -613,7 +621,7 @@ def figures(self:Froc,
     return dict(false_marks=list(rates), sensitivity=found.tolist(), ci=ci,
         mean=float(found.mean()), mean_ci=list(mean_ci),
         how=percentile(draws[:,0], self.patients, seed=seed).how,
-        lesions=sum(map(len, self.best.values())), images=len(self.patients))
+        lesions=len(self.best), images=len(self.patients))
 
 # %% ../../nbs/evaluate/03_localise.ipynb #2d825f16
 def froc(
@@ -633,10 +641,11 @@ def froc(
 def _level_edges(maps):
     "Rising float, at most 641: levels that cut all pixels into small shares, smaller at the high end"
     step = max(1, len(maps)*np.size(maps[0])//2_000_000)
-    some = np.concatenate([np.asarray(heatmap).ravel()[::step].copy() for heatmap in maps])
+    some = np.empty((len(maps),-(-np.size(maps[0])//step)), np.asarray(maps[0]).dtype)
+    for row,heatmap in zip(some, maps): row[:] = np.ravel(heatmap)[::step]
     even = np.linspace(0, 1, 513)[1:]
     high = 1 - np.geomspace(1e-6, 0.1, 128)
-    return np.unique(np.quantile(some, np.r_[even, high]))
+    return np.unique(np.quantile(some.ravel(), np.r_[even, high], overwrite_input=True))
 
 # %% ../../nbs/evaluate/03_localise.ipynb #e61f80f7
 def _levels(heatmap, edges):
@@ -652,8 +661,8 @@ class _PixelCounts:
     "Counts of cells between levels, image by image: normal cells, abnormal cells, and the share of each lesion"
     def __init__(self, edges):
         self.edges,shape = edges,(len(edges) + 1,)
-        self.normal,self.abnormal,self.lesions = Spool(shape, np.uint32),Spool(shape, float),Spool(shape, float)
-        self.abnormal_image,self.lesion_image = [],[] # the image of each row
+        self.normal,self.abnormal,self.lesions = Spool(shape, np.uint32),Spool(shape, np.uint32),Spool(shape, float)
+        self.abnormal_image,self.lesion_image = array('q'),array('q') # the image of each row
 
 # %% ../../nbs/evaluate/03_localise.ipynb #4d238811
 @patch
@@ -665,7 +674,7 @@ def add(self:_PixelCounts, levels, masks):
     self.abnormal.add(_level_counts(levels, abnormal, self.edges))
     self.abnormal_image.append(image)
     for mask in masks: self.lesions.add(_level_counts(levels, mask, self.edges)/mask.sum())
-    self.lesion_image += [image]*len(masks)
+    self.lesion_image.extend([image]*len(masks))
 
 # %% ../../nbs/evaluate/03_localise.ipynb #5a812407
 def _count_images(maps, masks, edges):
@@ -690,10 +699,10 @@ def _area_to(normal, abnormal, limit):
 def _weighted_rows(weights, rows, image=None):
     "float64 draws x E + 1: the rows of a `Spool`, weighted by draw; `image` is that of each row, None: one an image"
     total = 0
-    for first,block in _blocks(rows):
+    for first,block in _blocks(rows, 2**18):
         of_block = slice(first, first + len(block))
-        columns = of_block if image is None else image[of_block]
-        total = total + weights[:,columns]@block.astype(float)
+        columns = of_block if image is None else np.array(image[of_block])
+        total = total + weights[:,columns]@block.astype(float, copy=False)
     return total
 
 # %% ../../nbs/evaluate/03_localise.ipynb #ef8b0006

@@ -8,7 +8,7 @@ __all__ = ['blind', 'optimism', 'evaluate']
 # %% ../../nbs/evaluate/11_protocol.ipynb #cell-003
 import numpy as np
 from ..core import *
-from ..data.cases import Case
+from ..data.cases import Case, Cases
 from .confounders import *
 from .optimism import *
 from .result import *
@@ -20,12 +20,18 @@ def blind(
     "A copy of a case that knows nothing of its truth"
     return Case(path=case.path, patient=case.patient, view=case.view, frame=case.frame, reader=case.reader)
 
+# %% ../../nbs/evaluate/11_protocol.ipynb #4d903799
+def _blinded(cases):
+    "Blind copies of the cases whose label is known, as `Cases`"
+    told = cases.table.loc[cases.labels >= 0, ['path','patient','view','frame']]
+    return Cases(told, cases.reader)
+
 # %% ../../nbs/evaluate/11_protocol.ipynb #5c0c35c1
 def _scores_of(checkpoints, cases):
     "Labels N, scores K x N and patients N of the images that every detector can score"
-    known = cases[cases.labels >= 0]
+    known,copies = cases[cases.labels >= 0],_blinded(cases)
     def scores(detector):
-        scored = detector.stream([blind(case) for case in known], progress=False)
+        scored = detector.stream(copies, progress=False)
         return [np.nan if one.error is not None else one.score for one in scored]
     table = np.array([scores(detector) for detector in checkpoints], dtype=float)
     complete = ~np.isnan(table).any(0)
@@ -67,8 +73,7 @@ def evaluate(
 )->Result: # `InputError` without both classes
     "Score the cases once, then compare with their labels"
     localise = localise and _has_lesions(cases)
-    copies = [blind(case) for case in cases[cases.labels >= 0]]
-    scored = detector.stream(copies, heatmaps=localise, radiographs=True, strict=strict, progress=progress)
+    scored = detector.stream(_blinded(cases), heatmaps=localise, radiographs=True, strict=strict, progress=progress)
     threshold = None if detector.calibration is None else detector.calibration.threshold
     result = result_of(detector.name, cases, scored, localise, strict, subgroups, views, match_on, subsets,
         threshold, within, like=like)

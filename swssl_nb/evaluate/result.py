@@ -7,6 +7,7 @@ __all__ = ['Result', 'result_of', 'compare_table', 'detail_lines', 'compare_text
            'subgroup_table']
 
 # %% ../../nbs/evaluate/10_result.ipynb #425a009d
+from array import array
 from dataclasses import dataclass
 import re, textwrap
 import numpy as np, pandas as pd
@@ -86,9 +87,39 @@ def _known_confounders(like, known):
     return [{} if lacks else row for lacks,row in zip(rows.isna().any(axis=1), rows.to_dict('records'))]
 
 # %% ../../nbs/evaluate/10_result.ipynb #81406430
-def _values(row):
-    "A row as a tuple in the order of the columns, less than half as large as the dict; NaN where it lacks one"
-    return tuple(row.get(name, np.nan) for name in _row_columns)
+class _Rows:
+    "The rows of many images as typed columns, 8 bytes a number; path, patient and label stay in the table of cases"
+    def __init__(self):
+        self.numbers = {name: array('d') for name in ('score','seconds',*confounder_names)} # NaN where there is none
+        self.fractions = set() # names of the columns that are not of whole numbers alone
+        self.hits,self.errors = array('b'),{} # -1 where nobody asked; number of the row -> why it has no score
+
+    def __len__(self): return len(self.hits)
+
+# %% ../../nbs/evaluate/10_result.ipynb #1b982b19
+@patch
+def add(self:_Rows,
+    row:dict # Of an image, as `_image_row` gives it
+):
+    "Take in a row"
+    for name,column in self.numbers.items():
+        value = row.get(name)
+        if not isinstance(value, (int,np.integer)): self.fractions.add(name)
+        column.append(np.nan if value is None else value)
+    if row['error'] is not None: self.errors[len(self)] = row['error']
+    self.hits.append(-1 if row['hit'] is None else row['hit'])
+
+# %% ../../nbs/evaluate/10_result.ipynb #0a9faec9
+@patch
+def table(self:_Rows,
+    cases:pd.DataFrame # Their table: path, patient and label of each row
+)->pd.DataFrame: # With `_row_columns`
+    "All rows as a table"
+    numbers = {name: np.array(column) for name,column in self.numbers.items()}
+    numbers = {name: values if name in self.fractions else values.astype(int) for name,values in numbers.items()}
+    found = dict(hit=[(False,True,None)[hit] for hit in self.hits], error=list(map(self.errors.get, range(len(self)))))
+    known = {name: cases[name].to_numpy() for name in ('path','patient','label')}
+    return pd.DataFrame(known | numbers | found, columns=_row_columns)
 
 # %% ../../nbs/evaluate/10_result.ipynb #13e0f94b
 def _tabulate(
@@ -106,15 +137,16 @@ def _tabulate(
         case,one,given = image
         return _safe_row(case, one, localise, sizes, strict, kept.volumes.get(getattr(case, 'volume', None)), given)
 
-    rows = []
+    rows = _Rows()
     images = zip(known, scored, _known_confounders(like, known), strict=True)
     for (case,*_),row in read_ahead(images, row_of, ahead=1):
         if isinstance(row, Exception): raise row
         row,located,found = row
         kept.add(len(rows), case, located, found)
-        rows.append(_values(row))
-    rows += [_values(_error_row(case, 'its label is unknown')) for case in unknown]
-    return pd.DataFrame(rows, columns=_row_columns), kept, sizes
+        rows.add(row)
+    for case in unknown: rows.add(_error_row(case, 'its label is unknown'))
+    table = pd.concat([part.table[['path','patient','label']] for part in (known, unknown)])
+    return rows.table(table), kept, sizes
 
 # %% ../../nbs/evaluate/10_result.ipynb #8369cf3b
 def _add_columns(
@@ -159,15 +191,15 @@ def _median_seconds(scored):
 # %% ../../nbs/evaluate/10_result.ipynb #5e285012
 def _scored_rows(table):
     "The rows with a score; `InputError` where there is none"
-    bad = table[table.error.notna()]
-    if len(bad) == len(table): raise InputError(f'no image could be scored, the first: {bad.error.iloc[0]}')
-    return table[table.error.isna()].astype(dict(label=int, score=float))
+    scored = table.error.isna()
+    if not scored.any(): raise InputError(f'no image could be scored, the first: {table.error.iloc[0]}')
+    return (table if scored.all() else table[scored]).astype(dict(label=int, score=float))
 
 # %% ../../nbs/evaluate/10_result.ipynb #18ea1463
 def _without_unknown(table):
     "The table without the confounders that a scored image lacks"
-    scored = table[table.error.isna()]
-    return table.drop(columns=[name for name in confounder_names if scored[name].isna().any()])
+    scored = table.error.isna()
+    return table.drop(columns=[name for name in confounder_names if (scored & table[name].isna()).any()])
 
 def _counts(scored):
     return dict(images=len(scored), patients=int(scored.patient.nunique()),
