@@ -8,7 +8,7 @@ __all__ = ['most_pixels', 'voi_window', 'is_xray_modality', 'Radiograph', 'with_
 
 # %% ../../nbs/data/00_dicom.ipynb #eeffd1a1
 import hmac, io, json, os, re, struct, subprocess, sys, warnings, numpy as np, pydicom
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -462,21 +462,37 @@ class _Helper:
 @patch
 def _answer(self:_Helper, path, frame, seconds):
     "Head and pixels of one request; `InputError` where the process ends, or has to be ended"
-    process = self.process
-    timer = Timer(seconds, process.kill)
+    timer = Timer(seconds, self.process.kill)
     timer.start()
-    try:
-        process.stdin.write(json.dumps([os.fspath(path), frame]).encode() + b'\n')
-        process.stdin.flush()
-        head = json.loads(process.stdout.readline())
-        size = int(np.prod(head['shape'], dtype=np.int64))*np.dtype(head['dtype']).itemsize
-        return head,process.stdout.read(size)
-    except (OSError, ValueError):
-        process.kill()
-        process.wait() # otherwise the next request may find it alive for a moment
+    try: return self._asked(path, frame)
+    except BaseException as e: # an interrupt too: the next request would be given the answer to this one
+        self._end()
+        if not isinstance(e, (OSError, ValueError)): raise
         what = 'its packed pixels are damaged, its decoder ended or took too long'
         raise InputError(what, do='copy it again, or convert it to an uncompressed form') from None
     finally: timer.cancel()
+
+# %% ../../nbs/data/00_dicom.ipynb #45f7601d
+@patch
+def _asked(self:_Helper, path, frame):
+    "Head and pixels of one request; `ValueError` where they are not complete"
+    process = self.process
+    process.stdin.write(json.dumps([os.fspath(path), frame]).encode() + b'\n')
+    process.stdin.flush()
+    head = json.loads(process.stdout.readline())
+    size = int(np.prod(head['shape'], dtype=np.int64))*np.dtype(head['dtype']).itemsize
+    data = process.stdout.read(size)
+    if len(data)!=size: raise ValueError
+    return head,data
+
+# %% ../../nbs/data/00_dicom.ipynb #a2ec736e
+@patch
+def _end(self:_Helper):
+    "End the process, and close its pipes"
+    self.process.kill()
+    self.process.wait() # otherwise the next request may find it alive for a moment
+    for pipe in (self.process.stdin, self.process.stdout):
+        with suppress(OSError): pipe.close() # a request that nobody reads any more
 
 # %% ../../nbs/data/00_dicom.ipynb #5f7536c6
 @patch

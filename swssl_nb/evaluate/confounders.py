@@ -7,6 +7,7 @@ __all__ = ['confounder_names', 'noise_level', 'file_sizes', 'compressed_size', '
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #cell-003
 import io
+from heapq import heapify, heappop, heappush
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -45,7 +46,7 @@ def file_sizes(
 )->bool:
     "Whether the compressed size of these images is that of their files: all of one compressed kind"
     kinds = {Path(path).suffix.lower().replace('jpeg', 'jpg') for path in paths}
-    return len(kinds) == 1 and kinds <= _compressed_endings
+    return len(kinds) == 1 and kinds <= _compressed_endings and any(Path(path).is_file() for path in paths)
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #cell-010
 def compressed_size(
@@ -87,14 +88,14 @@ def _within_spread(labels, values):
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #30c61c27
 def mean_difference(
-    labels, # int N: 0 normal, 1 abnormal
+    labels, # int N: 0 normal, 1 abnormal; both occur
     values # float N, one quantity
-)->float: # In standard deviations within the classes; 0 for a quantity that is the same on every image
+)->float: # In standard deviations within the classes; 0 without any spread, infinite where it is all between them
     "Standardised mean difference (Austin 2009), abnormal less normal"
     labels,values = np.asarray(labels),np.asarray(values, dtype=float)
     if np.ptp(values) == 0: return 0.
     difference = values[labels == 1].mean() - values[labels == 0].mean()
-    return float(difference/_within_spread(labels, values))
+    with np.errstate(divide='ignore'): return float(difference/_within_spread(labels, values))
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #6deed410
 def _standardised(labels, values):
@@ -137,12 +138,15 @@ def _pairs_up_to(points, others, distance, caliper):
 # %% ../../nbs/evaluate/01_confounders.ipynb #88dd473b
 def _pair_up(partners, rows, columns):
     "Pairs of points equally far apart (a point -> its partners): the first free row, with its first free column"
-    while True:
-        free = [point for point,others in partners.items() if rows[point] and any(columns[one] for one in others)]
-        if not free: return
-        point = min(free, key=lambda one: rows[one][-1])
-        other = min((one for one in partners[point] if columns[one]), key=lambda one: columns[one][-1])
+    waiting = [(rows[point][-1], point) for point in partners if rows[point]]
+    heapify(waiting)
+    while waiting:
+        _,point = heappop(waiting)
+        free = [other for other in partners[point] if columns[other]]
+        if not free: continue
+        other = min(free, key=lambda one: columns[one][-1])
         yield rows[point].pop(),columns[other].pop()
+        if rows[point]: heappush(waiting, (rows[point][-1], point))
 
 # %% ../../nbs/evaluate/01_confounders.ipynb #ab6546b0
 def _free(points, rows):

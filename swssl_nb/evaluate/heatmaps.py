@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from ..core import *
-from ..data.cases import Case
+from ..data.cases import Case, names_no_patients
 from .intervals import *
 from .localise import *
 
@@ -27,14 +27,18 @@ class Located:
     boxes:list # Bounding box of each lesion: left, top, right, bottom as shares of width and height
     cover:np.ndarray|None # All lesions at once, bool 64 x 64; None on a normal image
 
+# %% ../../nbs/evaluate/06_heatmaps.ipynb #8d0d0f8d
+def _check_finite(scored):
+    "`InputError` for a heatmap that is not finite"
+    if not np.isfinite(scored.heatmap).all(): raise InputError('a heatmap value is not a finite number', scored.path)
+
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #37dfafd2
 def locate(
     scored, # `Scored`, with heatmap and radiograph, float32 H x W
     lesions:list # As `lesion_masks` gives them, bool H x W each; empty for a normal image
 )->Located: # `InputError` for a heatmap that is not finite
     "The small remains of a heatmap and its lesions"
-    if not np.isfinite(scored.heatmap).all():
-        raise InputError('a heatmap value is not a finite number', scored.path)
+    _check_finite(scored)
     brightness = small_map(scored.radiograph).astype(np.float16)
     cover = mask_cells(np.any(lesions, axis=0)) if lesions else None
     return Located(small_map(scored.heatmap), brightness, [lesion_cells(mask) for mask in lesions],
@@ -48,16 +52,21 @@ class Volume:
     box_slices:list # Number of the slice that each is drawn on, from 0
     slices:int # How many the volume has
 
+# %% ../../nbs/evaluate/06_heatmaps.ipynb #c180bc51
+def _one_value_each(volume, values):
+    "`InputError` where the slices of a volume differ in a column of the table"
+    if (values.groupby(volume).nunique() <= 1).all(): return
+    raise InputError(f'a volume has two values in the column {values.name}', do='give each volume a name of its own')
+
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #49ddeec1
 def _slice_numbers(table):
     "Slice, and number of slices of its volume, of each row; `InputError` where one is missing or contradicted"
     frame,slices = (pd.to_numeric(table[name], errors='coerce') for name in ('frame','slices'))
-    bad = slices.isna() | frame.isna() | ~(slices > 0)
+    bad = slices.isna() | frame.isna() | ~(slices > 0) | table.volume.isna()
     if bad.any():
-        raise InputError('a slice without its number or the number of slices of its volume', table.path[bad.idxmax()],
-            'fill the columns frame and slices')
-    if (slices.groupby(table.volume).nunique() > 1).any():
-        raise InputError('a volume has two numbers of slices', do='mend the column slices')
+        what = 'a slice without its number, its volume or the number of slices of that'
+        raise InputError(what, table.path[bad.idxmax()], 'fill the columns volume, frame and slices')
+    _one_value_each(table.volume, slices)
     return frame.astype(int), slices.astype(int)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #33efcbe5
@@ -73,6 +82,7 @@ def volumes_of(
     "The volumes that the cases are slices of"
     table = cases.table
     if not {'volume','slices'} <= set(table) or cases.masker is not None: return {}
+    if not names_no_patients(cases): _one_value_each(table.volume, table.patient)
     found = {}
     for name,frame,slices,boxes,circles in zip(table.volume, *_slice_numbers(table), table.boxes, table.circles):
         volume = found.setdefault(name, Volume([], [], slices))
@@ -99,9 +109,9 @@ def marks_and_hits(
     "The marks of an image, and what they hit"
     drawn = lesions if volume is None else volume.boxes
     if case.label != 0 and not len(drawn): return None
+    _check_finite(scored)
     values,where = marks(scored.heatmap)
-    if case.label == 0: hits = np.zeros((len(values),0), bool)
-    elif volume is None: hits = hits_in(where, lesions)
+    if volume is None: hits = hits_in(where, [] if case.label == 0 else lesions)
     else: hits = hits_dbt(where, [int(case.frame)]*len(values), volume.boxes, volume.box_slices, volume.slices)
     return ImageMarks(values, hits, scored.heatmap.shape)
 
@@ -225,7 +235,7 @@ def _box_maps(located):
 def _means(located, boxes):
     "The mean of each of `_box_maps` in the boxes, 3 x B"
     maps = _box_maps(located)
-    return (rectangle_weights(boxes, maps.shape[1:])@corner_sums(maps)).T
+    return means_inside(rectangle_weights(boxes, maps.shape[1:]), maps)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #ad94972c
 @dataclass
@@ -253,7 +263,7 @@ def _compared(normals, boxes, views, inside):
     weights = {view: rectangle_weights(boxes[here], (128,128)) for view,here in of_view.items()}
     for number,(located,view) in enumerate(zip(normals.located, map(str, normals.views))):
         if view not in of_view: continue
-        means = (weights[view]@corner_sums(_box_maps(located))).T
+        means = means_inside(weights[view], _box_maps(located))
         yield number,comparison_codes(inside[:,of_view[view]], means)
 
 # %% ../../nbs/evaluate/06_heatmaps.ipynb #e3941aba
@@ -281,7 +291,6 @@ def _beside_brightness(heatmap, above_image, brightness):
 def _prior_hits(kept, table, marked, where):
     "Which lesions the position prior's marks hit on one image, bool M x L"
     row,number,height,width = marked
-    if table.label[row] == 0: return np.zeros((len(where),0), bool)
     if not kept.volumes: return hits_in(where, list(kept.lesion_maps(number)))
     volume = kept.volumes[table.volume[row]]
     pixels = (where + 0.5)*(height/128, width/128) - 0.5

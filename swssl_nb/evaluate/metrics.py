@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from ..core import *
 from .intervals import *
 from .confounders import *
+from .confounders import _within_spread
 
 # %% ../../nbs/evaluate/02_metrics.ipynb #facc59c3
 def _refuse_shapes(labels, scores):
@@ -327,6 +328,15 @@ def _linked_groups(pairs, patients=None):
     graph = sparse.coo_matrix(links, shape=(who.max() + 1, who.max() + 1))
     return sparse.csgraph.connected_components(graph, directed=False)[1][who]
 
+# %% ../../nbs/evaluate/02_metrics.ipynb #73055b68
+def _difference_after(labels, values, images):
+    "Standardised mean difference of the matched images"
+    kinds,matched = labels[images],values[images]
+    found = mean_difference(kinds, matched)
+    if np.isfinite(found): return found
+    difference = matched[kinds == 1].mean() - matched[kinds == 0].mean()
+    return float(difference/_within_spread(labels, values))
+
 # %% ../../nbs/evaluate/02_metrics.ipynb #adf908a4
 def _balance_of(labels, values, pairs, patients):
     "Standardised mean difference and AUROC of one quantity, before and after matching"
@@ -335,7 +345,7 @@ def _balance_of(labels, values, pairs, patients):
     after = confounder_auroc(labels[images], values[images], _linked_groups(pairs, patients))
     return dict(
         smd_before=mean_difference(labels, values),
-        smd_after=mean_difference(labels[images], values[images]),
+        smd_after=_difference_after(labels, values, images),
         auroc_before=before['auroc'],
         auroc_after=after['auroc'],
         auroc_after_ci=after['auroc_ci'])

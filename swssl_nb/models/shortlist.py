@@ -34,7 +34,7 @@ def _means(sums, number): return sums/number.clamp(min=1)[...,None]
 
 # %% ../../nbs/models/04a_shortlist.ipynb #a38df6f4
 def _overviews(memory, part):
-    "Mean of each position, P x d, and overview of each normal image, parts x N x d"
+    "Mean of each position, P x d; of each normal image its overview, parts x N x d, and whether it has windows there"
     parts = int(part.max()) + 1
     means,sums,number = [],0,0
     for p,m in _blocks(memory): # zeros where a window is blank
@@ -43,7 +43,7 @@ def _overviews(memory, part):
         some,seen = _added(m - mean[:,None], counted, part[p], parts)
         means.append(mean)
         sums,number = sums + some,number + seen
-    return torch.cat(means), _means(sums, number)
+    return torch.cat(means), _means(sums, number), number > 0
 
 # %% ../../nbs/models/04a_shortlist.ipynb #d8d667aa
 def in_whole_numbers(
@@ -89,7 +89,8 @@ def _look_over(self:ShortlistMemory, cells):
     "Make the overviews, and see where there is any normal window"
     P = self.m.shape[1]
     self.part = parts_of_grid(P//self.cols, self.cols, cells).to(self.m.device)
-    self.mean,self.overviews = _overviews(self, self.part)
+    self.mean,self.overviews,has_windows = _overviews(self, self.part)
+    self.behind = 1e30*(~has_windows) # added to the distance of an image that is blank in a part
     self._overview_squares = self.overviews.square().sum(2) # parts x N
     filled = torch.cat([self.valid_mask.any(0), self.valid_mask.new_zeros(1)])
     self.anywhere = filled[self.near].any(1) # bool P
@@ -143,12 +144,17 @@ def _apart_of_others(memory, q, leave, valid_mask):
     excluded = _same_patient(memory, leave)[0]
     return apart.masked_fill(excluded, torch.inf), int((~excluded).sum())
 
+# %% ../../nbs/models/04a_shortlist.ipynb #b3d647b4
+def _listed(memory, apart):
+    "Numbers of the normal images that are searched in each part, parts x M"
+    return _nearest_of(apart + memory.behind, memory.shortlist) # those of the own patient are infinite, last of all
+
 # %% ../../nbs/models/04a_shortlist.ipynb #b8f354a5
 def _search_one(memory, q, leave, others, valid_mask):
     "`search` of one image, 1 x P x d"
     apart,left = _apart_of_others(memory, q, leave, valid_mask)
     if left < memory.shortlist: return WindowMemory.search(memory, q, leave, others)
-    images = _nearest_of(apart, memory.shortlist) # parts x M
+    images = _listed(memory, apart)
     distance,_ = WindowMemory.search(_bank_of(memory, images[memory.part]), q)
     missing = distance.isinf() & valid_mask & memory.anywhere
     if not torch.jit.is_tracing() and missing.any():

@@ -6,7 +6,7 @@
 __all__ = ['PacsDown', 'Pacs', 'Journal', 'StudyScorer']
 
 # %% ../../nbs/report/08_pacs.ipynb #66c58f45
-import shutil, sqlite3, sys, threading
+import re, shutil, sqlite3, sys, threading
 import numpy as np
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from fastcore.basics import patch
 from pydicom import dcmread
-from pydicom.uid import UID
 from ..core import InputError, written_whole
 from ..data.cases import Case
 
@@ -59,7 +58,7 @@ def _client(url, seconds):
     except ImportError:
         raise InputError('a PACS needs the package dicomweb-client', do='pip install "swssl_nb[dicom]"') from None
     _check_address(url)
-    client = DICOMwebClient(url.rstrip('/'), timeout=seconds)
+    client = DICOMwebClient(url.rstrip('/'), timeout=seconds, permissive_uid=True) # `_uid` looks at them
     client.set_http_retry_params(retry=False)
     return client
 
@@ -108,10 +107,10 @@ def _value(entry, name):
     return values[0]
 
 def _uid(entry, name):
-    "A UID; `ValueError` where it is none"
-    uid = UID(str(_value(entry, name)))
-    if not uid.is_valid: raise ValueError('no UID')
-    return str(uid)
+    "A UID; `ValueError` where it is none. Some makers write one as 1.2.05, which the standard does not allow"
+    uid = str(_value(entry, name))
+    if not re.fullmatch(r'\d[\d.]{0,63}', uid): raise ValueError('no UID')
+    return uid
 
 # %% ../../nbs/report/08_pacs.ipynb #582d18a9
 @patch
@@ -139,7 +138,8 @@ def radiographs(self:Pacs,
 )->list: # (SeriesInstanceUID, SOPInstanceUID)
     "The radiographs of a study"
     every = self._all_pages(self.client.search_for_series, 'SeriesInstanceUID', study)
-    chosen = [series for series,entry in every.items() if is_xray_modality(str(_value(entry, 'Modality')))]
+    modality = {series: str(_value(entry, 'Modality')).strip().upper() for series,entry in every.items()}
+    chosen = [series for series in every if is_xray_modality(modality[series])]
     return [(series, image) for series in chosen for image in self.objects(study, series)]
 
 # %% ../../nbs/report/08_pacs.ipynb #d0b865ab
@@ -147,15 +147,15 @@ def radiographs(self:Pacs,
 def fetch(self:Pacs,
     study:str, # StudyInstanceUID
     folder:Path # Where to
-)->int: # Files; 0 where the study has no radiograph
+)->list: # SOPInstanceUID of each file; none where the study has no radiograph
     "The radiographs of a study as files, numbered from 0"
     images = self.radiographs(study)
     for number,(series,image) in enumerate(images):
         with _answers(self.url, 'a request for an image'):
             ds = _within(self.longest, self.client.retrieve_instance, study, series, image)
             if ds.SOPInstanceUID != image: raise ValueError('another image')
-        with written_whole(folder/f'{number}.dcm') as part: ds.save_as(part, enforce_file_format=True)
-    return len(images)
+            with written_whole(folder/f'{number}.dcm') as part: ds.save_as(part, enforce_file_format=True)
+    return [image for _,image in images]
 
 # %% ../../nbs/report/08_pacs.ipynb #6bc26f85
 def _stored(answer):
@@ -174,9 +174,8 @@ def send(self:Pacs,
         ds = dcmread(path)
         if ds.SOPInstanceUID in there: continue
         with _answers(self.url, 'a result'):
-            answer = _within(self.longest, self.client.store_instances, [ds], study)
-        if ds.SOPInstanceUID not in _stored(answer):
-            raise InputError('has not stored a result', self.url, 'see its log')
+            stored = _stored(_within(self.longest, self.client.store_instances, [ds], study))
+        if ds.SOPInstanceUID not in stored: raise InputError('has not stored a result', self.url, 'see its log')
         sent += 1
     return sent
 
@@ -194,6 +193,8 @@ class Journal:
                 self.db.execute(f'PRAGMA {setting}')
             self.db.execute('''CREATE TABLE IF NOT EXISTS studies (run TEXT, study TEXT, state TEXT DEFAULT 'found',
                 failures INTEGER DEFAULT 0, error TEXT DEFAULT '', changed TEXT, PRIMARY KEY (run, study))''')
+            self.db.execute('''CREATE TABLE IF NOT EXISTS images (run TEXT, study TEXT, image TEXT,
+                UNIQUE (run, study, image))''')
             self.db.execute('''CREATE TABLE IF NOT EXISTS sample (number INTEGER PRIMARY KEY, run TEXT, study TEXT,
                 row BLOB, UNIQUE (run, study))''')
             self.db.execute('BEGIN IMMEDIATE') # a lock that is kept
@@ -292,6 +293,22 @@ def rows(self:Journal)->list: # float32 1 + D of each study, in the order in whi
     found = self._do('SELECT row FROM sample WHERE run=? ORDER BY number', self.run)
     return [np.frombuffer(row, '<f4') for row, in found]
 
+# %% ../../nbs/report/08_pacs.ipynb #227e652d
+@patch
+def keep_images(self:Journal,
+    study:str, # StudyInstanceUID
+    images # SOPInstanceUID of each
+):
+    "Note which images of a study were fetched"
+    for image in images: self._do('INSERT OR IGNORE INTO images VALUES(?, ?, ?)', self.run, study, image)
+
+@patch
+def images(self:Journal,
+    study:str # StudyInstanceUID
+)->set: # SOPInstanceUIDs
+    "The images of a study that were ever fetched"
+    return {image for image, in self._do('SELECT image FROM images WHERE run=? AND study=?', self.run, study)}
+
 # %% ../../nbs/report/08_pacs.ipynb #df5f6add
 @patch
 def of_others(self:Journal)->list: # StudyInstanceUIDs
@@ -330,7 +347,9 @@ def _emptied(folder):
 
 @patch
 def _fetch(self:StudyScorer, study):
-    return 'fetched' if self.pacs.fetch(study, _emptied(self.place(study, 'images'))) else 'empty'
+    images = self.pacs.fetch(study, _emptied(self.place(study, 'images')))
+    self.journal.keep_images(study, images)
+    return 'fetched' if images else 'empty'
 
 # %% ../../nbs/report/08_pacs.ipynb #3b0b313f
 @patch
@@ -422,6 +441,22 @@ def _take_over(self:StudyScorer):
     if not studies: return
     print(f'{self.folder}: another run has not finished {len(studies)} studies; they will begin anew', file=sys.stderr)
 
+# %% ../../nbs/report/08_pacs.ipynb #59c3466c
+@patch
+def _has_grown(self:StudyScorer, study):
+    "Whether a finished study has a radiograph that was never fetched"
+    return not self.journal.images(study).issuperset(image for _,image in self.pacs.radiographs(study))
+
+@patch
+def _begin_grown(self:StudyScorer, studies):
+    "Note that finished studies begin anew where they have a new radiograph"
+    for study in sorted(set(studies) & set(self.journal.finished())):
+        try: grown = self._has_grown(study)
+        except PacsDown: raise
+        except InputError as e: print(f'{study} is not asked for new images: {e}', file=sys.stderr)
+        else:
+            if grown: self.journal.note(study, 'found', '')
+
 # %% ../../nbs/report/08_pacs.ipynb #792bb2bc
 @patch
 def work_all(self:StudyScorer,
@@ -431,7 +466,9 @@ def work_all(self:StudyScorer,
     "Score the studies that a query finds, and those that an earlier run has not finished"
     self._remove_finished()
     self._take_over()
-    self.journal.add(self.pacs.studies(query))
+    found = self.pacs.studies(query)
+    self.journal.add(found)
+    self._begin_grown(found)
     studies,failed = self.journal.to_do(),[]
     for number,study in enumerate(studies, 1):
         state = self._work_or_note(study, strict)
