@@ -38,7 +38,7 @@ from .train import add_train
 
 # %% ../../nbs/cli/05j_kills.ipynb #238f2643
 def _settle():
-    "One thread, and the engine of plain torch, which is made at once"
+    "One thread, no warnings and no bars, and the engine of plain torch, which is made at once"
     torch.set_num_threads(1)
     sys.modules['openvino'] = None
     fastcore.imports.IN_NOTEBOOK = False # nor is there anybody who looks at bars
@@ -394,9 +394,10 @@ def _undisturbed(work, folder):
 def _difference(expected, found):
     "What is not the same, in a line; '' where nothing is"
     if expected == found: return ''
-    if not isinstance(found, dict) or not isinstance(expected, dict): return f'{found}'[:300]
-    names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
-    return '; '.join(f'{name}: {found.get(name)}, not {expected.get(name)}'[:300] for name in names)
+    if not isinstance(found, dict) or not isinstance(expected, dict): return f'{found!r}, not {expected!r}'[:300]
+    missing = 'nothing at all'
+    names = [name for name in {**expected, **found} if expected.get(name, missing) != found.get(name, missing)]
+    return '; '.join(f'{name}: {found.get(name, missing)}, not {expected.get(name, missing)}'[:300] for name in names)
 
 # %% ../../nbs/cli/05j_kills.ipynb #d64b1903
 def _trial(work, folder, seconds, change, expected):
@@ -405,7 +406,7 @@ def _trial(work, folder, seconds, change, expected):
         if _run_until(work, folder, seconds, change) != -signal.SIGKILL: return None
         code = _run_until(work, folder)
         different = _difference(expected, _outcome(work, folder))
-    return f'ends with {code}; {different}' if different else ''
+    return f"ends with {code}; {different or 'the same came out'}" if code or different else ''
 
 # %% ../../nbs/cli/05j_kills.ipynb #32f42525
 def _moments(chance, seconds, changes):

@@ -6,10 +6,11 @@
 __all__ = ['most_growth', 'most_new_files', 'Watch', 'load']
 
 # %% ../../nbs/cli/05k_load.ipynb #078af5dc
-import json, os, tempfile, threading, time
+import contextlib, json, os, tempfile, threading, time
 from functools import partial
 from pathlib import Path
 import numpy as np, pandas as pd
+from fastcore.basics import patch
 from PIL import Image
 from ..core import InputError, read_json, write_json
 from ..data.cache import ImageCache
@@ -37,23 +38,40 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.done,self.seen,self.ended = done,[],False
 
+    def look(self): self.seen.append((self.done(), _memory(), _open_files()))
+
     def run(self):
         while not self.ended:
-            self.seen.append((self.done(), _memory(), _open_files()))
+            self.look()
             time.sleep(0.1)
 
+# %% ../../nbs/cli/05k_load.ipynb #f39bb009
+@patch
+def end(self:Watch):
+    "Have a last look; `InputError` where it did not watch to the end"
+    if not self.is_alive(): raise InputError('nobody has watched to the end')
+    self.ended = True
+    self.join()
+    self.look()
+
 # %% ../../nbs/cli/05k_load.ipynb #2cdd2e34
+def _growth(seen, n):
+    "What a watch saw of a work on `n` images: after a tenth of them, and the most from there"
+    late = [row for row in seen if row[0] >= n/10]
+    if len(late) < 2: raise InputError('the work was not seen growing', do='try more images')
+    _,memory,files = zip(*late)
+    return dict(memory=memory[0], most_memory=max(memory), files=files[0], most_files=max(files))
+
+# %% ../../nbs/cli/05k_load.ipynb #9ed781de
 def _watched(work, done, n, file):
     "Do a work on `n` images and write down what it took"
     watch,start = Watch(done),time.perf_counter()
     watch.start()
     code = work() or 0
-    watch.ended = True
-    late = [row for row in watch.seen if row[0] >= n/10] or watch.seen[-1:]
-    _,memory,files = zip(*late)
-    facts = dict(images=n, seconds=time.perf_counter() - start, memory=memory[0], most_memory=max(memory),
-        files=files[0], most_files=max(files))
-    write_json(file, dict(facts, code=code))
+    seconds = time.perf_counter() - start
+    watch.end()
+    growth = {} if code else _growth(watch.seen, n)
+    write_json(file, dict(images=n, seconds=seconds, **growth, code=code))
 
 # %% ../../nbs/cli/05k_load.ipynb #c2f2f944
 def _facts(work, done, n, folder, name):
@@ -63,6 +81,16 @@ def _facts(work, done, n, folder, name):
     facts = dict(code=code) if code else read_json(file)
     if facts.pop('code'): raise InputError(f'{name} has failed', do=log.read_text()[-300:])
     return facts
+
+# %% ../../nbs/cli/05k_load.ipynb #772c1045
+most_growth,most_new_files = 64,8 # MB; files
+
+# %% ../../nbs/cli/05k_load.ipynb #da4c11b8
+def _is_flat(facts):
+    "Whether neither memory nor open files have grown; of a table, row by row"
+    has_grown = facts['most_memory'] - facts['memory'] > most_growth
+    has_opened = facts['most_files'] - facts['files'] > most_new_files
+    return ~(has_grown | has_opened)
 
 # %% ../../nbs/cli/05k_load.ipynb #5fae9c15
 def _write_images(folder, n, seed):
@@ -76,24 +104,26 @@ def _write_images(folder, n, seed):
 
 # %% ../../nbs/cli/05k_load.ipynb #db43fdd1
 class _Lines:
-    "How many rows a table has by now that is being written"
-    def __init__(self, file): self.file,self.place,self.rows = file,0,-1
+    "How many rows a table has by now: while it is being written, under the name of its part, and when it is done"
+    def __init__(self, file): self.files,self.place,self.rows = (Path(f'{file}.part'), file),0,-1
     def __call__(self):
-        if self.file.exists():
-            with open(self.file, 'rb') as file:
-                file.seek(self.place)
-                new = file.read()
-            self.place,self.rows = self.place + len(new), self.rows + new.count(b'\n')
+        for file in self.files:
+            with contextlib.suppress(FileNotFoundError), open(file, 'rb') as opened: # it may be renamed in between
+                opened.seek(self.place)
+                new = opened.read()
+                self.place,self.rows = self.place + len(new), self.rows + new.count(b'\n')
+                break
         return self.rows
 
 # %% ../../nbs/cli/05k_load.ipynb #c053bbc5
 def _score(place, n, seed):
     "What scoring takes"
     _write_images(place/'many', n, seed)
-    words = 'score', '--run', place/'run', '--csv', place/'scores.csv', place/'many'
-    facts = _facts(partial(_command, *words), _Lines(place/'scores.csv.part'), n, place, 'score')
-    rows = pd.read_csv(place/'scores.csv')
-    if len(rows) != n or rows.score.isna().any(): raise InputError('images have no score', place/'scores.csv')
+    table = place/'scores.csv'
+    words = 'score', '--run', place/'run', '--csv', table, place/'many'
+    facts = _facts(partial(_command, *words), _Lines(table), n, place, 'score')
+    rows = pd.read_csv(table)
+    if len(rows) != n or rows.score.isna().any(): raise InputError('images have no score', table)
     return facts
 
 # %% ../../nbs/cli/05k_load.ipynb #6a8c5be6
@@ -146,9 +176,6 @@ def _share_cache(place, n, seed):
         raise InputError('two runs on one cache are in the way of each other', do=(place/'0.log').read_text()[-300:])
     return dict(images=n, seconds=seconds)
 
-# %% ../../nbs/cli/05k_load.ipynb #060f15a1
-most_growth,most_new_files = 64,8 # MB from a tenth of the images to the end; files
-
 # %% ../../nbs/cli/05k_load.ipynb #1d5a223d
 def load(
     n:int, # Images to score, and to evaluate; two runs share the cache of a tenth of them
@@ -161,5 +188,4 @@ def load(
         place = Path(place)
         if ended(forked(partial(_make_place, place), place/'log'), 600): raise InputError('no run can be made')
         table = pd.DataFrame({name: work(place, m, seed) for name,(work,m) in works.items()}).T
-    grown = (table.most_memory - table.memory > most_growth) | (table.most_files - table.files > most_new_files)
-    return table.assign(flat=~grown)
+    return table.assign(flat=_is_flat)

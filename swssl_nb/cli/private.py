@@ -50,12 +50,15 @@ _kept = '''SpecificCharacterSet SOPClassUID Modality PresentationLUTShape Burned
     Laterality ImageLaterality PatientOrientation'''.split() # the last have marks of their own, see `odd_dicoms`
 
 # %% ../../nbs/cli/05i_private.ipynb #cdcc8c14
+@cache
 def _marked_elements():
     "(tag, kind, mark) of all elements that hold text"
+    found = []
     for n,(tag,(vr,_,_,_,keyword)) in enumerate(sorted(pydicom.datadict.DicomDictionary.items())):
         if tag >> 16 in (0x0000, 0x0002, 0x0004, 0x0028) or tag >> 16 > 0x5000 or keyword in _kept: continue
         value = _value(vr, tag, n)
-        if value is not None: yield tag, vr, value
+        if value is not None: found.append((tag, vr, value))
+    return found
 
 # %% ../../nbs/cli/05i_private.ipynb #d477a9ab
 def _in_sequences(ds):
@@ -135,10 +138,11 @@ def marked_jpeg(
 
 # %% ../../nbs/cli/05i_private.ipynb #2c3eba5b
 def _unzipped(data):
-    "The members of a ZIP archive"
-    with contextlib.suppress(zipfile.BadZipFile, OSError, NotImplementedError):
+    "The members of a ZIP archive that can be read"
+    with contextlib.suppress(zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
         file = zipfile.ZipFile(io.BytesIO(data))
-        for name in file.namelist(): yield file.read(name)
+        for name in file.namelist():
+            with contextlib.suppress(zipfile.BadZipFile, zlib.error, RuntimeError, ValueError): yield file.read(name)
 
 # %% ../../nbs/cli/05i_private.ipynb #29506686
 def _inflated(data):
@@ -149,9 +153,12 @@ def _inflated(data):
 
 # %% ../../nbs/cli/05i_private.ipynb #f7c58470
 def _decoded(data):
-    "What is written in base64"
-    for text in re.findall(rb'[A-Za-z0-9+/]{24,}={0,2}', data):
-        with contextlib.suppress(ValueError): yield b64decode(text[:len(text)//4*4])
+    "What is written in base64, wherever it begins: a word or a path may stand directly in front of it"
+    for text in re.findall(rb'[A-Za-z0-9+/]{11,}', data): # the shortest mark has so many
+        for start in range(4):
+            end = len(text) - ((len(text) - start) % 4 == 1)
+            padding = b'='*(-(end - start) % 4)
+            with contextlib.suppress(ValueError): yield b64decode(text[start:end] + padding)
 
 # %% ../../nbs/cli/05i_private.ipynb #d8dcdfca
 def streams(
@@ -169,7 +176,7 @@ def streams(
 _names = 'ABOVE CREATOR EXIF FILE HIDDEN JPEG META ODD PATH PNG PRIVATE SEQUENCE TIFF'
 _mark_form = rf"ZQ([0-9A-F]{{8}}|(?:{_names.replace(' ', '|')})\d*)QZ"
 _date = r'17(?:0\d|1[0-5])-?(?:0[1-9]|1[0-2])-?(?:[01]\d|2[0-8])' # of the years that are planted; any byte may follow
-_date_form = rf'(?<![\w.])({_date})|(010203\.77\d{{4}})|(1\.2\.3\.4567\.\d[\d.]*\d)'
+_date_form = rf'(?<![A-Za-z0-9.])({_date})|(010203\.77\d{{4}})|(1\.2\.3\.4567\.\d[\d.]*\d)'
 _found = re.compile(f'{_mark_form}|{_date_form}'.encode(), re.IGNORECASE)
 
 # %% ../../nbs/cli/05i_private.ipynb #39f55448
@@ -283,6 +290,10 @@ def _judgements():
         no_run=['score', '--run', 'none', new, '--csv', 'x.csv'], cache=['cache'])
     if find_spec('onnx'): found['export'] = ['export', 'run_here', '--out', 'graph.onnx']
     return found
+
+# %% ../../nbs/cli/05i_private.ipynb #25b54449
+_must_work = '''train train_salad calibrate score score_named score_salad shard_1 shard_2 merge report report_labels
+    report_folder evaluate evaluate_scores cache'''.split()
 
 # %% ../../nbs/cli/05i_private.ipynb #7b8a7ae2
 _driver = '''
@@ -410,21 +421,39 @@ class _Player(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 # %% ../../nbs/cli/05i_private.ipynb #9c5f8bb3
-def run_pacs(
-    root:Path # As `run_commands` has left it
-): # Nothing; skipped, and said so, where its packages are not installed
-    "The command `pacs`, and a PACS"
-    if not (find_spec('highdicom') and find_spec('dicomweb_client')): return print('skipped: no PACS (extra dicom)')
+def _check_codes(
+    codes, # As `run_commands` gives them
+    names, # Of commands that must work
+    root # Where they ran
+): # `InputError` where one of them has failed, or did not run
+    "What does not work writes nothing that could be searched"
+    failed = [name for name in names if codes.get(name) != '0']
+    if failed: raise InputError(f"failed: {', '.join(failed)}", root, 'see said/ in it')
+
+# %% ../../nbs/cli/05i_private.ipynb #96f3b354
+@contextlib.contextmanager
+def _played_pacs(root):
+    "The address of a PACS of one study, which keeps in `sent` what it is sent"
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Player)
     server.sent,levels = root/'sent', (phantom(1, 0, size=64, seed=3)[0].radiograph()*65535).astype(np.uint16)
     server.sent.mkdir()
     server.image = marked_dicom(levels, 500, StudyInstanceUID=_study, SeriesInstanceUID=_series, SOPInstanceUID=_image)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f'http://127.0.0.1:{server.server_port}'
-    try: run_commands(root, dict(pacs=['pacs', 'run_here', address, '--folder', 'pacs', '--query', 'Modality=DX']))
+    try: yield f'http://127.0.0.1:{server.server_port}'
     finally:
         server.shutdown()
         server.server_close()
+
+# %% ../../nbs/cli/05i_private.ipynb #2b43eb63
+def run_pacs(
+    root:Path # As `run_commands` has left it
+): # Nothing; skipped, and said so, where its packages are not installed; `InputError` where it fails
+    "The command `pacs`, and a PACS"
+    if not (find_spec('highdicom') and find_spec('dicomweb_client')): return print('skipped: no PACS (extra dicom)')
+    with _played_pacs(root) as address:
+        words = ['pacs', 'run_here', address, '--folder', 'pacs', '--query', 'Modality=DX']
+        codes = run_commands(root, dict(pacs=words))
+    _check_codes(codes, ['pacs'], root)
 
 # %% ../../nbs/cli/05i_private.ipynb #70d35d97
 _lists_images = re.compile(r'scores\w*\.csv.*|merged\.csv.*|\w+\.html|shared\w*\.csv|said/.*|'
@@ -470,16 +499,19 @@ def _output(place):
     return next((what for form,what in _outputs.items() if re.fullmatch(form, place)), 'figures and others')
 
 # %% ../../nbs/cli/05i_private.ipynb #5e8250cb
-_given = mark('PATH1'), 'labels.csv', 'review/dropped'
+def _is_given(place):
+    "Whether it is a file that the commands were given: an image, the labels, or what was dropped on the review page"
+    return place == 'labels.csv' or place.startswith((f"{mark('PATH1')}_hospital/", 'review/dropped/'))
 
 # %% ../../nbs/cli/05i_private.ipynb #0daa4e6f
 def _written(root):
     "(file, its place) of all that the commands wrote, and of the image cache"
     for file in sorted(root.rglob('*')):
         place = file.relative_to(root).as_posix()
-        if file.is_file() and not place.startswith(_given): yield file, place
+        if file.is_file() and not _is_given(place): yield file, place
     above = root.parents[1]
-    for file in sorted((above/'cache').rglob('*')): yield file, file.relative_to(above).as_posix()
+    for file in sorted((above/'cache').rglob('*')):
+        if file.is_file(): yield file, file.relative_to(above).as_posix()
 
 # %% ../../nbs/cli/05i_private.ipynb #edcace21
 def search_marks(
@@ -501,17 +533,12 @@ def search_marks(
 # %% ../../nbs/cli/05i_private.ipynb #167286e8
 def private(
     place=None # Empty folder; one that is removed at the end by default
-)->tuple: # As `search_marks` gives it
+)->tuple: # As `search_marks` gives it; `InputError` where a command fails that must work
     "Run all commands on marked files, and search what they write"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
         root = write_marked(Path(place or own)/_above)
         codes = run_commands(root, _trainings() | _scorings() | _judgements())
-        failed = [name for name in _must_work if codes[name] != '0']
-        if failed: raise InputError(f"failed: {', '.join(failed)}", root, 'see said/ in it')
+        _check_codes(codes, _must_work, root)
         run_review(root)
         run_pacs(root)
         return search_marks(root)
-
-# %% ../../nbs/cli/05i_private.ipynb #d9fcbd77
-_must_work = '''train train_salad calibrate score score_named score_salad shard_1 shard_2 merge report report_labels
-    report_folder evaluate evaluate_scores cache'''.split()

@@ -6,7 +6,7 @@
 __all__ = ['Seed', 'Mutant', 'image_seeds', 'change_bytes', 'mutants']
 
 # %% ../../nbs/deploy/04_mutants.ipynb #a460ac0f
-import binascii, io, json, struct, warnings, zlib
+import binascii, io, json, re, struct, warnings, zlib
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -236,6 +236,16 @@ def drawn(strategy, n, seed):
     note()
     return found
 
+# %% ../../nbs/deploy/04_mutants.ipynb #8e2b1e34
+def _changed(seed, put_in, change, rng):
+    "A mutant with that change; other bytes where it cannot be written down"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            data,must = put_in(seed, change)
+    except Exception: return change_bytes(seed, rng) # pydicom or struct refuse to write it
+    return Mutant(seed, data, repr(change)[:200], must)
+
 # %% ../../nbs/deploy/04_mutants.ipynb #ecaeca36
 _sizes = [0, 1, 2, 7, 8, 12, 15, 16, 17, 31, 32, 55, 56, 57, 63, 64, 65, 72, 73, 128, 255, 4096, 32767, 32768, 65535]
 
@@ -310,9 +320,10 @@ def _with_syntax(data, syntax):
     name = syntax.encode() + b'\0'*(len(syntax) % 2)
     return data[:at + 6] + struct.pack('<H', len(name)) + name + data[at + 8 + length:]
 
+# %% ../../nbs/deploy/04_mutants.ipynb #4da7173c
 def _bits(ds):
-    "Bits of an image by its header"
-    return ds.Rows*ds.Columns*(ds.get('SamplesPerPixel') or 1)*ds.BitsAllocated
+    "Bits of an image by its header; TypeError where a field is no whole number, or several"
+    return int(ds.Rows)*int(ds.Columns)*int(ds.get('SamplesPerPixel') or 1)*int(ds.BitsAllocated)
 
 # %% ../../nbs/deploy/04_mutants.ipynb #e3164d33
 def _must_of_dicom(ds, before):
@@ -363,13 +374,12 @@ def _png_changes(st):
     size = st.sampled_from([*_sizes, 20_000, 2**31 - 1, 2**32 - 1]) | st.integers(0, 2**32 - 1)
     kind = st.sampled_from([b'tRNS', b'gAMA', b'pHYs', b'iCCP', b'zTXt', b'iTXt', b'acTL', b'fcTL', b'PLTE', b'eXIf',
         b'IHDR', b'IEND', b'abcd'])
+    inner,where = st.binary(max_size=60) | st.just(zlib.compress(bytes(10**7))),st.integers(0, 9)
+    pixels = st.sampled_from(['short', 'long', 'split', 'twice', 'plain', 'huge'])
     return st.one_of(st.tuples(st.just('header'), st.sampled_from(list(_of_header)), size),
-        st.tuples(st.just('length'), st.integers(0, 9), st.sampled_from([-1, 1, 4, 2**31, -2**31, 2**32 - 20])),
-        st.tuples(st.just('add'), kind, st.binary(max_size=60) | st.just(zlib.compress(bytes(10**7))), st.integers(0,
-            9)),
-        st.tuples(st.just('pixels'), st.sampled_from(['short', 'long', 'split', 'twice', 'plain', 'huge']),
-            st.integers(0, 200)),
-        st.tuples(st.just('drop'), st.integers(0, 9)), st.tuples(st.just('swap'), st.integers(0, 9), st.integers(0, 9)))
+        st.tuples(st.just('length'), where, st.sampled_from([-1, 1, 4, 2**31, -2**31, 2**32 - 20])),
+        st.tuples(st.just('add'), kind, inner, where), st.tuples(st.just('pixels'), pixels, st.integers(0, 200)),
+        st.tuples(st.just('drop'), where), st.tuples(st.just('swap'), where, where))
 
 # %% ../../nbs/deploy/04_mutants.ipynb #2472ba9d
 def _set_header(chunks, field, value):
@@ -395,16 +405,25 @@ def _set_pixels(chunks, how, n):
     return dict(split='same', twice='same').get(how, 'refused')
 
 # %% ../../nbs/deploy/04_mutants.ipynb #751f7361
+def _add_chunk(chunks, kind, data, where): chunks.insert(where % (len(chunks) + 1), [kind, data])
+
+# %% ../../nbs/deploy/04_mutants.ipynb #4766e9b5
+def _swap(chunks, one, other):
+    "Two chunks in each other's place"
+    one,other = one % len(chunks),other % len(chunks)
+    chunks[one],chunks[other] = chunks[other],chunks[one]
+
+# %% ../../nbs/deploy/04_mutants.ipynb #28a5dbab
 def _change_png(seed, change):
     "A PNG with other chunks"
     what,*values = change
     chunks,lengths,must = _chunks(seed.data),{},'any'
     if what == 'header': must = _set_header(chunks, *values)
     elif what == 'length': lengths,must = {values[0] % len(chunks): values[1]},'same'
-    elif what == 'add': chunks.insert(values[2] % (len(chunks) + 1), values[:2])
+    elif what == 'add': _add_chunk(chunks, *values)
     elif what == 'pixels': must = _set_pixels(chunks, *values)
     elif what == 'drop': del chunks[values[0] % len(chunks)]
-    else: chunks.append(chunks.pop(values[0] % len(chunks)))
+    else: _swap(chunks, *values)
     return _png_of(chunks, lengths),must
 
 # %% ../../nbs/deploy/04_mutants.ipynb #ed13892e
@@ -426,17 +445,31 @@ def _entries(data):
     return {struct.unpack_from('<H', data, place)[0]: place for place in places},at + 2 + 12*n
 
 # %% ../../nbs/deploy/04_mutants.ipynb #fc3b2112
+_tiff_forms = dict(value=(8, '<I'), type=(2, '<H'), count=(4, '<I'), tag=(0, '<H'))
+_told_sizes = 'None.tif','tiff_adobe_deflate.tif' # whose pixels tell their number
+
+def _set_entry(data, seed, tag, field, value):
+    "Another field of an entry; where there is none, another place of the next directory"
+    places,end = _entries(seed.data)
+    at,form = _tiff_forms[field]
+    at = places[tag] + at if tag in places else end
+    struct.pack_into(form, data, at, value % 2**(8*struct.calcsize(form)))
+
+# %% ../../nbs/deploy/04_mutants.ipynb #daf2fcb7
+def _size_of(data):
+    "Width and length of a TIFF as its entries say; of a short one half the field counts"
+    places,_ = _entries(data)
+    return [struct.unpack_from('<H' if data[places[tag] + 2] == 3 else '<I', data, places[tag] + 8)[0]
+        for tag in (256, 257)]
+
+# %% ../../nbs/deploy/04_mutants.ipynb #6a86c980
 def _change_tiff(seed, changes):
     "A TIFF with other entries"
-    data,must = bytearray(seed.data),'any'
-    for tag,field,value in changes:
-        places,end = _entries(seed.data)
-        at,form = dict(value=(8, '<I'), type=(2, '<H'), count=(4, '<I'), tag=(0, '<H'))[field]
-        at = places[tag] + at if tag in places else end
-        struct.pack_into(form, data, at, value % 2**(8*struct.calcsize(form)))
-    told = seed.name in ('None.tif', 'tiff_adobe_deflate.tif') and changes[0][0] in (256, 257)
-    if told and [field for _,field,_ in changes] == ['value'] and data != seed.data: must = 'refused'
-    return bytes(data),must
+    data = bytearray(seed.data)
+    for tag,field,value in changes: _set_entry(data, seed, tag, field, value)
+    (tag,field,_),*more = changes
+    only_size = seed.name in _told_sizes and not more and tag in (256, 257) and field == 'value'
+    return bytes(data),'refused' if only_size and _size_of(data) != _size_of(seed.data) else 'any'
 
 # %% ../../nbs/deploy/04_mutants.ipynb #6e297446
 def _segments(data):
@@ -480,15 +513,16 @@ def _pgm_changes(st):
     return st.tuples(st.integers(0, 3), word)
 
 # %% ../../nbs/deploy/04_mutants.ipynb #48601412
+_pgm_header = re.compile(rb'(P\d)\n(?:#[^\n]*\n)*(\d+) (\d+)\n(\d+)\n')
+
 def _change_pgm(seed, change):
     "A PGM with another header"
     place,word = change
-    head,rest = seed.data.split(b'\n', 3)[:3],seed.data.split(b'\n', 3)[3]
-    words = b' '.join(head).split()
-    if words[1] == b'#': words[1:4] = []
+    header = _pgm_header.match(seed.data)
+    words = list(header.groups())
     must = 'refused' if place in (1, 2) and word.isdecimal() and int(word) != int(words[place]) else 'any'
     words[place] = word.encode()
-    return b'%s\n%s %s\n%s\n%s' % (*words[:4], rest),must
+    return b'%s\n%s %s\n%s\n%s' % (*words, seed.data[header.end():]),must
 
 # %% ../../nbs/deploy/04_mutants.ipynb #8ca27a2c
 _cells = ['', ' ', '0', '1', '2', '-1', '0.5', '01', '1.0', 'nan', 'NaN', 'inf', '-inf', '1e400', '1e-400', '0x1',
@@ -597,16 +631,6 @@ def _structured(seed):
         _change_tiff),
         jpeg=(_jpeg_changes, _change_jpeg), pgm=(_pgm_changes, _change_pgm), cases=(_table_changes, _change_table),
         scores=(_table_changes, _change_table)).get(seed.kind)
-
-# %% ../../nbs/deploy/04_mutants.ipynb #5f2ea8c2
-def _changed(seed, put_in, change, rng):
-    "A mutant with that change; other bytes where it cannot be written down"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            data,must = put_in(seed, change)
-    except Exception: return change_bytes(seed, rng) # pydicom or struct refuse to write it
-    return Mutant(seed, data, repr(change)[:200], must)
 
 # %% ../../nbs/deploy/04_mutants.ipynb #d9bfd398
 def change_structure(
