@@ -254,6 +254,7 @@ figure{margin:0}
 figure img{width:49%;margin-right:1%}
 figcaption{font-size:12px;color:#555}
 .scroll{max-height:24rem;overflow:auto}
+.scroll th,.scroll td{white-space:nowrap}
 dt{font-weight:600}
 dd{margin:0 0 .3rem 1rem}
 .warning{color:#a33}'''
