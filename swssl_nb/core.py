@@ -8,7 +8,7 @@ __all__ = ['InputError', 'set_seeds', 'choose_device', 'use_device', 'linked_fil
            'real_images']
 
 # %% ../nbs/00_core.ipynb #cell-003
-import json, os, random, re, sys
+import json, os, random, re, sys, warnings
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,9 @@ class InputError(ValueError):
         super().__init__(self.line)
 
     def __str__(self): return self.line # whatever fastai puts in front of the text of an error in a callback
+
+# %% ../nbs/00_core.ipynb #958df13d
+warnings.filterwarnings('ignore', r'.torch\.jit\.script. is deprecated', FutureWarning)
 
 # %% ../nbs/00_core.ipynb #cell-010
 def set_seeds(

@@ -75,7 +75,7 @@ def demo_run(
         learn = recipe.train(learn_from, seed=0)
         return learn, learn.detector(**recipe.detector)
 
-    settings = dict(method=Path(folder).name, demo='settings of the demo', split='by patient, seeds 1 to 3')
+    settings = dict(method=Path(folder).name, recipe='of the demo', split='by patient, seeds 1 to 3')
     detector = train_run(folder, sets, fit, source=demo_source(len(sets[0])), settings=settings, overwrite=overwrite)
     print(f'scoring {len(sets[2])} images held back, half of them with a lesion', flush=True)
     result = evaluate(detector, sets[2], like=like)

@@ -377,7 +377,7 @@ def add_keep_identifiers(
     p # Parser of a command
 ):
     "The option that lets private data into DICOM objects"
-    text = 'copy patient, dates and study description into DICOM objects, and names of files into theirs (UIDs alone)'
+    text = 'copy patient, dates, study description and names of files into the DICOM objects (without: UIDs alone)'
     p.add_argument('--keep-identifiers', action='store_true', help=text)
 
 # %% ../../nbs/cli/02_score.ipynb #f75eccdf

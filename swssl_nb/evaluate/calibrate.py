@@ -26,7 +26,7 @@ def conformal_rank(
     if above >= 1: return n + 1 - above
     needed = math.ceil(round(1/false_positive_rate - 1, 9))
     raise InputError(f'{n} normal images are too few for a false-positive rate of {false_positive_rate:g}',
-        do=f'give at least {needed}, or a higher rate')
+        do=f'give at least {needed} to calibrate on, or a higher rate')
 
 # %% ../../nbs/evaluate/04_calibrate.ipynb #cell-010
 heatmap_levels = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1)

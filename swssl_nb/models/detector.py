@@ -228,7 +228,7 @@ def _warn_of_small(self:Detector, small, seen):
     self._warned_of_small = True
     native = min(self.preprocess.native, max(self.preprocess.size))
     print(f'WARNING: {small} of {seen} images have a longer side below {least_detail*native:.0f} pixels, what was '
-        f'learned from has the detail of {native}: their scores are not comparable; score them at a larger size',
+        f'learned from has the detail of {native}: their scores are not comparable; give them at full size',
         file=sys.stderr)
 
 # %% ../../nbs/models/06_detector.ipynb #cell-015

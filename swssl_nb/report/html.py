@@ -254,6 +254,7 @@ figure{margin:0}
 figure img{width:49%;margin-right:1%}
 figcaption{font-size:12px;color:#555}
 .scroll{max-height:24rem;overflow:auto}
+.scroll th,.scroll td{white-space:nowrap}
 dt{font-weight:600}
 dd{margin:0 0 .3rem 1rem}
 .warning{color:#a33}'''
@@ -292,8 +293,10 @@ def report(
     for result,detector in zip(results, detectors, strict=True): parts += _result_parts(result, detector, cases, images)
     words = words_section(detectors[0], {term: list_terms[term] for term in _listed_terms} | figure_terms)
     about = P(f'swssl_nb {__version__}. For research; not a medical device.')
-    page = Html(Head(Meta(charset='utf-8'), Title(title), Style(_css)),
-        Body(H1(title), P(_how_to_read), html_table(compare_table(results)), *parts, words, about))
+    head = Head(Meta(charset='utf-8'), Meta(name='viewport', content='width=device-width,initial-scale=1'),
+        Title(title), Style(_css))
+    compared = Div(html_table(compare_table(results)), cls='scroll')
+    page = Html(head, Body(H1(title), P(_how_to_read), compared, *parts, words, about), lang='en')
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path, do='name a file in a folder that can be written') as part:

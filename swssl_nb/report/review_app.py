@@ -204,7 +204,7 @@ textarea{font:inherit;flex:1;min-width:0}
 review_css += '''
 [aria-pressed=true]{background:var(--mark);color:Canvas;border-color:var(--mark)}
 #saved.warning{font-weight:600}
-[type=search]{font:inherit;width:12rem;max-width:100%}
+[type=search]{font:inherit;width:14rem;max-width:100%}
 [type=file]{font:inherit;max-width:100%;min-width:0}
 .tools label{flex-wrap:wrap}
 body.over{outline:3px dashed var(--mark);outline-offset:-6px}
