@@ -101,9 +101,11 @@ def _known_patients(patients):
 
 # %% ../../nbs/data/03_cases.ipynb #cell-019
 def _frames(frames):
-    "Whole numbers, None for what is missing"
-    whole = [None if pd.isna(frame) else int(frame) for frame in frames]
-    return pd.Series(whole, index=frames.index, dtype=object)
+    "Whole numbers, None for what is missing; `InputError` for one without end, as a number of 400 digits is read"
+    def whole(frame):
+        try: return None if pd.isna(frame) else int(frame)
+        except OverflowError: raise InputError(f'a frame is {frame}', do='number frames from 0') from None
+    return pd.Series([whole(frame) for frame in frames], index=frames.index, dtype=object)
 
 # %% ../../nbs/data/03_cases.ipynb #36a939d4
 case_columns = 'path patient study view laterality age sex frame label finding boxes circles'.split()

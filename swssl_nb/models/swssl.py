@@ -150,7 +150,8 @@ def _learner(objective, dls, model, images, kwargs):
 class SwsslDetector(Detector):
     "A frozen encoder and scorers of its windows"
     method = 'swssl'
-    form = {'precision?': str} | dict(grid=dict, features=str, pool=dict(name=str),
+    form = {'precision?': str} | dict(features=str, pool=dict(name=str),
+        grid=dict(size=[int], window=int, stride=int, edge=str),
         encoder=dict(name=str, stages=[int], mean=(float, [float]), std=(float, [float])),
         scorers=[{'name': str, 'weight?': float, 'k?': int, 'search_radius?': int}])
     def __init__(self,
